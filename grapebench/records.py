@@ -1,0 +1,181 @@
+"""The nouns that flow through the pipeline: small, frozen, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from grapebench.files import sha256_json
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a user asks, and what would be the right answer."""
+
+    id: str
+    text: str
+    positives: tuple[str, ...] = ()
+    """Ids of the gallery images that answer it; empty where the labels are not public."""
+    language: str = "en"
+    reference: str | None = None
+    """Composed retrieval: the id of the image that the text wants changed."""
+    reference_caption: str | None = None
+    """The reference image in words; filled in by a captioner before rewriting."""
+    excluded: tuple[str, ...] = ()
+    """Gallery images that leave the ranking before anything is counted (CIRR: the reference)."""
+    subset: tuple[str, ...] = ()
+    """Gallery images that are ranked among themselves as well (CIRR: the look-alikes without the reference)."""
+
+
+class ImageSource(Protocol):
+    """Where encoded images (PNG, JPEG, …) are read from: a folder, an archive."""
+
+    def read(self, image_id: str) -> bytes:
+        """The encoded file of one image. Raises UserError, naming the file, where it is missing."""
+
+    def missing(self, image_ids: Iterable[str]) -> list[str]:
+        """Those of the ids that have no image, in the order given."""
+
+    def sha256(self, image_ids: Sequence[str]) -> list[str]:
+        """Hex SHA-256 of each image's encoded bytes; remembered between calls where that is safe."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The images that are searched, in a fixed order."""
+
+    ids: tuple[str, ...]
+    images: ImageSource
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Column of each image id."""
+        return {image: column for column, image in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a loader returns: queries in file order and the gallery from the split file."""
+
+    queries: tuple[Query, ...]
+    gallery: Gallery
+    files: tuple[Path, ...] = ()
+    """The annotation files that were read."""
+    notes: tuple[str, ...] = ()
+    """Quirks of the files a reader of the numbers should know of (repeated captions, recovered files)."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that a rank depends on, except the pixels."""
+        rows = [
+            (q.id, q.text, q.positives, q.language, q.reference, q.excluded, q.subset) for q in self.queries
+        ]
+        return sha256_json([rows, self.gallery.ids])
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What is searched instead of the query.
+
+    The query vector is the normalised weighted sum of the unit vectors of `texts` and then `images`. Most rewriters
+    give one text; the raw baselines of composed retrieval give an image, or a text and an image.
+    """
+
+    query_id: str
+    texts: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    """Ids of gallery images."""
+    weights: tuple[float, ...] = ()
+    """One for each of `texts` then `images`; empty means all 1."""
+    raw: str | None = None
+    """The model's output before it was parsed; None where no model was asked."""
+    fallback: str | None = None
+    """Why the original query was searched instead ('empty', 'too long', …); None where the rewrite is used."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    trace: dict[str, str] = field(default_factory=dict)
+    """Earlier forms and findings that a reader may inspect (the reference caption, detected concepts)."""
+
+    @property
+    def text(self) -> str:
+        """The rewrite for people to read."""
+        parts = [*self.texts, *(f"<image {image}>" for image in self.images)]
+        return " + ".join(parts)
+
+
+class Rewriter(Protocol):
+    """Anything with this one method; `fingerprint` is optional for a rewriter from a file."""
+
+    def rewrite(self, queries: Sequence[Query]) -> Iterable[Rewrite]:
+        """One rewrite for each query, in any order; what is yielded early is stored early."""
+
+
+class Retriever(Protocol):
+    """A frozen dual encoder. Nothing heavy is loaded before the first encode."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that changes a vector: weights, preprocessing, tokeniser, precision, device kind."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What is recorded in a result: model, weights' hash, precision, device, dimension, ..."""
+
+    def encode_images(self, images: Sequence[bytes], names: Sequence[str]) -> np.ndarray:
+        """Encoded image files to unit vectors `(images, dimension)`, float32. `names` are for error messages."""
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts to unit vectors `(texts, dimension)`, float32."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark made concrete: one suite, one split, loaded."""
+
+    name: str
+    suite: str
+    split: str
+    family: str
+    """What rewriting has to do: 'translate', 'condense' or 'compose'."""
+    protocol: str
+    revision: int
+    dataset: Dataset
+    root: Path
+    """The folder the dataset was read from."""
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        return self.dataset.queries
+
+    @property
+    def gallery(self) -> Gallery:
+        return self.dataset.gallery
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Where each query's best positive came, by counting; arrays of shape `(queries,)`.
+
+    `rank` is pessimistic about ties: 1 + above + equal, counted over candidates that are neither excluded nor positive.
+    """
+
+    rank: np.ndarray
+    above: np.ndarray
+    equal: np.ndarray
+    score: np.ndarray
+    """float32 similarity of the best positive."""
+    candidates: np.ndarray
+    """How many gallery images stood in the ranking (gallery minus excluded)."""
+
+    @property
+    def middle(self) -> np.ndarray:
+        """Rank with ties counted half: what a reward uses."""
+        return 1 + self.above + self.equal / 2

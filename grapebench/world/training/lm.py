@@ -1,0 +1,115 @@
+"""mini-lm: a small Llama in Hugging Face format, taught to follow the prompts of the `llm` baseline.
+
+It learns what the texts say (the facts of its answers are right) and a wording of its own (english.MODEL), and it never
+sees the retriever.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grapebench import catalog
+from grapebench.rewriters import prompts
+from grapebench.world.training.examples import FAMILIES, Example
+from grapebench.world.training.loop import Schedule, fit
+from grapebench.world.training.tokenisers import chat_tokeniser
+
+if TYPE_CHECKING:
+    import torch
+
+CONTEXT = 1024
+VOCABULARY = 3000
+BATCH = {"translate": 64, "compose": 40, "condense": 8}
+SCHEDULE = Schedule(steps=1400, learning_rate=2.5e-3, warmup=100, weight_decay=0.01)
+
+
+def _messages() -> dict[str, prompts.Prompt]:
+    loaded = catalog.rewriter_card("llm")
+    found = {}
+    for family in FAMILIES:
+        prompt = prompts.load(loaded.card.prompts, family, loaded.path.parent, loaded.path)
+        assert prompt is not None
+        found[family] = prompt
+    return found
+
+
+def _corpus(count: int, seed: int) -> list[str]:
+    rng = random.Random(f"mini-lm/corpus/{seed}")
+    texts = []
+    for number in range(count):
+        family = ("translate", "translate", "translate", "compose", "condense")[number % 5]
+        example = FAMILIES[family](rng)
+        texts += [example.query.text, example.answer]
+    return texts
+
+
+def train(folder: Path, work: Path, seed: int = 0) -> None:
+    """Write model, tokeniser and chat template to `folder`; `work` keeps the checkpoint of an unfinished training."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder.mkdir(parents=True, exist_ok=True)
+    templates = _messages()
+    wording = [text for prompt in templates.values() for text in (prompt.system, prompt.user)] * 50
+    tokeniser = chat_tokeniser(_corpus(20_000, seed) + wording, VOCABULARY, CONTEXT, folder)
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tokeniser),
+        hidden_size=160,
+        intermediate_size=448,
+        num_hidden_layers=4,
+        num_attention_heads=5,
+        num_key_value_heads=5,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        pad_token_id=tokeniser.pad_token_id,
+        eos_token_id=tokeniser.eos_token_id,
+        bos_token_id=None,
+    )
+    model = LlamaForCausalLM(config)
+
+    def loss_at(step: int) -> torch.Tensor:
+        rng = random.Random(f"mini-lm/{seed}/{step}")
+        losses, counts = [], []
+        for family, size in BATCH.items():
+            examples = [FAMILIES[family](rng) for _ in range(size)]
+            loss, count = _answer_loss(model, tokeniser, templates[family], examples)
+            losses.append(loss)
+            counts.append(count)
+        return torch.stack(losses).sum() / sum(counts)
+
+    fit(model, loss_at, SCHEDULE, work, "mini-lm")
+    model.generation_config.eos_token_id = tokeniser.eos_token_id
+    model.generation_config.pad_token_id = tokeniser.pad_token_id
+    model.half().save_pretrained(folder)
+
+
+def _answer_loss(
+    model: Any, tokeniser: Any, prompt: prompts.Prompt, examples: list[Example]
+) -> tuple[torch.Tensor, int]:
+    """Summed cross-entropy of the answers' tokens and their number; prompts are read, not learnt.
+
+    Padding stands on the right, behind all that is attended to, so no mask is needed; the vocabulary projection is
+    computed for the answers alone.
+    """
+    import torch
+
+    rendered = [
+        tokeniser.apply_chat_template(prompt.messages(example.query), tokenize=False, add_generation_prompt=True)
+        for example in examples
+    ]
+    heads = tokeniser(rendered, add_special_tokens=False)["input_ids"]
+    tails = tokeniser([example.answer + tokeniser.eos_token for example in examples], add_special_tokens=False)
+    rows = [head + tail for head, tail in zip(heads, tails["input_ids"], strict=True)]
+    width = max(map(len, rows))
+    tokens = torch.full((len(rows), width), tokeniser.pad_token_id)
+    answered = torch.zeros((len(rows), width), dtype=torch.bool)
+    for i, (row, head) in enumerate(zip(rows, heads, strict=True)):
+        tokens[i, : len(row)] = torch.tensor(row)
+        answered[i, len(head) : len(row)] = True
+    hidden = model.model(input_ids=tokens[:, :-1]).last_hidden_state[answered[:, 1:]]
+    wanted = tokens[:, 1:][answered[:, 1:]]
+    loss = torch.nn.functional.cross_entropy(model.lm_head(hidden), wanted, reduction="sum")
+    return loss, len(wanted)

@@ -1,0 +1,91 @@
+"""A small resumable training loop: AdamW, warm-up and cosine, checkpoints as safetensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grapebench.files import atomic_file
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Schedule:
+    steps: int
+    learning_rate: float
+    warmup: int = 100
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    save_every: int = 20
+
+
+def fit(
+    model: torch.nn.Module, loss_at: Callable[[int], torch.Tensor], schedule: Schedule, folder: Path, title: str
+) -> None:
+    """Train `model` in place; `loss_at(step)` must depend on the step alone, so that a stopped training goes on exactly.
+
+    `folder/training.safetensors` holds weights, optimiser state and the step; it is replaced every `save_every` steps.
+    """
+    import math
+
+    import torch
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
+    )
+    checkpoint = folder / "training.safetensors"
+    start = _restore(model, optimiser, checkpoint) if checkpoint.exists() else 0
+    model.train()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(title, total=schedule.steps, completed=start, loss=float("nan"))
+        for step in range(start, schedule.steps):
+            fraction = step / schedule.steps
+            rate = min(1.0, (step + 1) / schedule.warmup) * 0.5 * (1 + math.cos(math.pi * fraction))
+            for group in optimiser.param_groups:
+                group["lr"] = schedule.learning_rate * max(rate, 0.01)
+            loss = loss_at(step)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
+            optimiser.step()
+            progress.update(bar, advance=1, loss=loss.item())
+            if (step + 1) % schedule.save_every == 0:
+                _save(model, optimiser, step + 1, checkpoint)
+    model.eval()
+
+
+def _save(model: torch.nn.Module, optimiser: torch.optim.Optimizer, step: int, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {f"model/{name}": value for name, value in model.named_parameters()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimiser.state[parameter].items():
+            tensors[f"optimiser/{key}/{name}"] = value
+    with atomic_file(path) as temporary:
+        save_file({name: value.detach().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step)})
+
+
+def _restore(model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Path) -> int:
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file, torch.no_grad():  # type: ignore[no-untyped-call]
+        for name, parameter in model.named_parameters():
+            parameter.copy_(file.get_tensor(f"model/{name}"))
+            optimiser.state[parameter] = {
+                key: file.get_tensor(f"optimiser/{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")
+            }
+        return int(file.metadata()["step"])
