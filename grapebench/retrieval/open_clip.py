@@ -1,0 +1,202 @@
+"""The retriever mechanism 'open_clip': any CLIP-style model that open_clip can load."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from grapebench.errors import UserError
+from grapebench.files import sha256_json
+from grapebench.retrieval.checkpoint import LOCAL, Checkpoint, local_checkpoint, published_checkpoint
+from grapebench.retrieval.device import resolve_device
+
+
+class OpenClipSettings(BaseModel):
+    """`settings` of a retriever card with mechanism 'open_clip'."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    """A name of open_clip's list, 'hf-hub:owner/name', or 'local-dir:path' relative to the card."""
+    pretrained: str | None = None
+    """open_clip's tag of the weights; only for a name of its list."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    device: str = "auto"
+    """'auto', 'cpu', 'cuda', 'cuda:1', 'mps'."""
+    batch_size: int = Field(default=64, ge=1)
+
+
+class OpenClip:
+    """Images and texts to unit vectors by one open_clip model. Nothing is loaded before the first encode.
+
+    A vector depends on its own input alone, up to the last bits: a matrix product rounds differently at other batch
+    sizes. The embedding store keeps the first one made.
+    """
+
+    Settings = OpenClipSettings
+
+    def __init__(self, settings: OpenClipSettings, *, base: Path) -> None:
+        self.settings = settings
+        self._folder = base / settings.model.removeprefix(LOCAL) if settings.model.startswith(LOCAL) else None
+        if self._folder and settings.pretrained:
+            raise UserError(
+                "a model folder holds its own weights", fix=f"leave pretrained = {settings.pretrained!r} out"
+            )
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """Raises UserError where the model is not there or its name and tag do not fit."""
+        if self._folder:
+            return local_checkpoint(self._folder)
+        return published_checkpoint(self.settings.model, self.settings.pretrained)
+
+    @cached_property
+    def device(self) -> str:
+        return resolve_device(self.settings.device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of weights, configuration, tokeniser, preprocessing, precision and kind of device."""
+        kind = self.device.partition(":")[0]
+        return sha256_json(["open_clip", self.checkpoint.content, self.settings.precision, kind])
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What a result records of the retriever."""
+        return {
+            "mechanism": "open_clip",
+            "model": self._folder.name if self._folder else self.settings.model,
+            "pretrained": self.settings.pretrained,
+            "weights_sha256": self.checkpoint.sha256,
+            **self.checkpoint.facts,
+            "precision": self.settings.precision,
+            "device": self.device,
+            **{f"{name}_version": version(package) for name, package in _PACKAGES.items()},
+        }
+
+    def encode_images(self, images: Sequence[bytes], names: Sequence[str]) -> np.ndarray:
+        """Encoded image files to unit vectors `(images, dimension)`, float32.
+
+        Raises UserError, with its name, for an image that cannot be decoded.
+        """
+        model, preprocess, _ = self._loaded
+
+        def prepare(batch: slice) -> Any:
+            import torch
+
+            pairs = zip(images[batch], names[batch], strict=True)
+            return torch.stack([_decode(data, name, preprocess) for data, name in pairs])
+
+        return self._encode(len(images), prepare, model.encode_image, cast=True)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts to unit vectors `(texts, dimension)`, float32; what is longer than the context is cut off."""
+        model, _, tokenizer = self._loaded
+        return self._encode(len(texts), lambda batch: tokenizer(list(texts[batch])), model.encode_text, cast=False)
+
+    def count_truncated(self, texts: Sequence[str]) -> int:
+        """How many of the texts are longer than the context, so that the model does not see their end."""
+        return sum(length > self._tokenizer.context_length for length in _token_counts(self._tokenizer, texts))
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        import open_clip
+
+        return open_clip.get_tokenizer(self._model_name)
+
+    @property
+    def _model_name(self) -> str:
+        return f"{LOCAL}{self._folder}" if self._folder else self.settings.model
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Callable[[Any], Any], Any]:
+        """Model, image preprocessing, tokeniser."""
+        import open_clip
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+
+        _ = self.checkpoint  # says what is wrong with a name before open_clip does
+        try:
+            model = open_clip.create_model(
+                self._model_name,
+                self.settings.pretrained,
+                precision=self.settings.precision,
+                device=self.device,
+            )
+            tokenizer = self._tokenizer
+        except Exception as error:  # safetensors, torch, tokenizers and json each have their own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"open_clip cannot load the model: {reason}", file=self.checkpoint.path) from error
+        model.eval()
+        return model, image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False), tokenizer
+
+    def _encode(
+        self, count: int, prepare: Callable[[slice], Any], encode: Callable[[Any], Any], *, cast: bool
+    ) -> np.ndarray:
+        import torch
+
+        size = self.settings.batch_size
+        batches = [slice(start, min(start + size, count)) for start in range(0, count, size)]
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.settings.precision]
+        found = np.zeros((count, self.checkpoint.facts["dimension"]), np.float32)
+        with torch.inference_mode():
+            for batch, inputs in zip(batches, _ahead(prepare, batches), strict=True):
+                moved = inputs.to(self.device, dtype if cast else None)
+                vectors = torch.nn.functional.normalize(encode(moved).float(), dim=-1)
+                found[batch] = vectors.cpu().numpy()
+        if not np.isfinite(found).all():
+            raise UserError(
+                f"{self.settings.model} gave vectors that are not finite in {self.settings.precision}",
+                fix="use precision = 'fp32'",
+            )
+        return found
+
+
+_PACKAGES = {"torch": "torch", "open_clip": "open_clip_torch", "pillow": "pillow"}
+
+
+def _decode(data: bytes, name: str, preprocess: Callable[[Any], Any]) -> Any:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return preprocess(image)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise UserError(f"image {name!r} cannot be decoded: {error}") from error
+
+
+def _ahead(prepare: Callable[[slice], Any], batches: Sequence[slice]) -> Iterator[Any]:
+    """The batches in order, prepared in threads while earlier ones are encoded."""
+    workers = min(4, os.cpu_count() or 1)
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for batch in batches:
+                waiting.append(pool.submit(prepare, batch))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _token_counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """Tokens of each text with the special ones, before anything is cut off."""
+    inner = getattr(tokenizer, "tokenizer", None)
+    if inner is None:
+        return [len(tokenizer.encode(text)) + 2 for text in texts]
+    cleaned = [tokenizer.clean_fn(text) for text in texts] if hasattr(tokenizer, "clean_fn") else list(texts)
+    if getattr(tokenizer, "tokenizer_mode", "") == "clips":
+        return [len(ids) + 3 for ids in inner(cleaned, add_special_tokens=False, verbose=False).input_ids]
+    return [len(ids) for ids in inner(cleaned, verbose=False).input_ids]

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grapebench.errors import UserError
+from grapebench.records import Gallery, Rewrite
+from grapebench.retrieval import encode
+from grapebench.retrieval.encode import gallery_vectors, image_vectors, query_vectors, text_vectors
+from grapebench.retrieval.store import EmbeddingStore
+
+
+class Images:
+    """An ImageSource in memory."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files, self.reads = files, 0
+
+    def read(self, image_id: str) -> bytes:
+        self.reads += 1
+        return self.files[image_id]
+
+    def missing(self, image_ids: Iterable[str]) -> list[str]:
+        return [image for image in image_ids if image not in self.files]
+
+    def sha256(self, image_ids: Sequence[str]) -> list[str]:
+        return [hashlib.sha256(self.files[image]).hexdigest() for image in image_ids]
+
+
+class Hashing:
+    """A retriever whose vectors come from a hash."""
+
+    fingerprint = "hashing"
+
+    def __init__(self) -> None:
+        self.description: dict[str, object] = {}
+        self.images: list[str] = []
+        self.texts: list[str] = []
+
+    def encode_images(self, images: Sequence[bytes], names: Sequence[str]) -> np.ndarray:
+        self.images += names
+        return np.stack([self.vector(image) for image in images])
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts += texts
+        return np.stack([self.vector(text.encode()) for text in texts])
+
+    @staticmethod
+    def vector(data: bytes) -> np.ndarray:
+        row = np.random.default_rng(list(data)).standard_normal(6)
+        return (row / np.linalg.norm(row)).astype(np.float32)
+
+
+@pytest.fixture
+def gallery() -> Gallery:
+    return Gallery(("a", "b", "copy"), Images({"a": b"1", "b": b"2", "copy": b"1"}))
+
+
+def test_each_image_is_encoded_once(gallery: Gallery) -> None:
+    retriever = Hashing()
+    found = gallery_vectors(gallery, retriever)
+    assert retriever.images == ["a", "b"]
+    assert found.tolist() == [Hashing.vector(data).tolist() for data in (b"1", b"2", b"1")]
+    again = gallery_vectors(gallery, retriever)
+    assert again.tolist() == found.tolist()
+    assert retriever.images == ["a", "b"]
+    assert gallery.images.reads == 2
+    other = Gallery(("new", "b"), Images({"new": b"3", "b": b"2"}))
+    assert image_vectors(["b", "new", "b"], other, retriever).shape == (3, 6)
+    assert retriever.images == ["a", "b", "new"]
+
+
+def test_texts_are_encoded_once_and_in_order() -> None:
+    retriever = Hashing()
+    found = text_vectors(["x", "y", "x", "z"], retriever)
+    assert retriever.texts == ["x", "y", "z"]
+    assert found.tolist() == [Hashing.vector(text.encode()).tolist() for text in "xyxz"]
+    assert text_vectors(["z", "w"], retriever)[0].tolist() == found[3].tolist()
+    assert retriever.texts == ["x", "y", "z", "w"]
+
+
+def test_an_interrupted_encoding_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode, "_CHUNK", 2)
+    texts = [str(number) for number in range(10)]
+
+    class Breaking(Hashing):
+        def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+            if "6" in texts:
+                raise KeyboardInterrupt
+            return super().encode_texts(texts)
+
+    told: list[tuple[int, int]] = []
+    with pytest.raises(KeyboardInterrupt):
+        text_vectors(texts, Breaking(), report=lambda done, total: told.append((done, total)))
+    assert told == [(2, 10), (4, 10), (6, 10)]
+    retriever = Hashing()
+    assert text_vectors(texts, retriever).tolist() == [Hashing.vector(text.encode()).tolist() for text in texts]
+    assert retriever.texts == ["6", "7", "8", "9"]
+
+
+def test_rewrites_become_weighted_sums(gallery: Gallery) -> None:
+    rewrites = [
+        Rewrite("1", texts=("x",)),
+        Rewrite("2", images=("b",)),
+        Rewrite("3", texts=("x", "y"), images=("b",), weights=(1.0, 2.0, -0.5)),
+        Rewrite("4", texts=("x",), images=("a",)),
+    ]
+    found = query_vectors(rewrites, gallery, Hashing())
+    x, y, a, b = (Hashing.vector(data).astype(np.float64) for data in (b"x", b"y", b"1", b"2"))
+    for row, total in zip(found, (x, b, x + 2 * y - 0.5 * b, x + a), strict=True):
+        np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-6)
+    assert found.dtype == np.float32
+    # what is searched for a text alone is the very vector of the text
+    assert found[0].tolist() == text_vectors(["x"], Hashing())[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "message"),
+    [
+        (Rewrite("7"), "'7' has neither text nor image"),
+        (Rewrite("7", texts=("x", "y"), weights=(1.0,)), "2 parts and 1 weights"),
+        (Rewrite("7", texts=("x", "x"), weights=(1.0, -1.0)), "'7' cancel each other out"),
+    ],
+)
+def test_rewrites_without_a_vector_are_refused(rewrite: Rewrite, message: str, gallery: Gallery) -> None:
+    with pytest.raises(UserError, match=message):
+        query_vectors([rewrite], gallery, Hashing())
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.1, np.nan])
+def test_vectors_of_another_length_are_refused(factor: float) -> None:
+    class Wrong(Hashing):
+        def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+            return super().encode_texts(texts) * np.float32(factor)
+
+    with pytest.raises(UserError, match="not of length 1"):
+        text_vectors(["x"], Wrong())
+    assert text_vectors(["x"], Hashing()).shape == (1, 6)
+
+
+def test_as_many_vectors_as_texts() -> None:
+    class Short(Hashing):
+        def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+            return super().encode_texts(texts)[1:]
+
+    with pytest.raises(UserError, match=r"shape \(1, 6\) instead of \(2, dimension\)"):
+        text_vectors(["x", "y"], Short())
+
+
+def test_a_call_that_finds_everything_does_not_import_torch(tiny_clip: Path, home: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from grapebench.retrieval import open_retriever; from grapebench.retrieval.encode import text_vectors\n"
+        "from grapebench.retrieval.ranking import count_ranks; from grapebench.retrieval.topk import top_k\n"
+        f"found = text_vectors(['a red kite', 'a fan'], open_retriever({str(tiny_clip)!r}))\n"
+        "import numpy as np; count_ranks(found, found, [np.array([0])] * 2); top_k(found, found, 1)\n"
+        "print('torch' in sys.modules)"
+    )
+    told = [
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True).stdout
+        for _ in range(2)
+    ]
+    assert told == ["True\n", "False\n"]
+
+
+def test_the_store_may_be_anywhere(tmp_path: Path, home: Path) -> None:
+    text_vectors(["x"], Hashing(), EmbeddingStore(tmp_path / "store"))
+    assert (tmp_path / "store").is_dir()
+    assert not home.exists()
