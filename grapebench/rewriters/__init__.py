@@ -1,0 +1,140 @@
+"""Rewriters: what is asked, and what is searched instead."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from grapebench.cards import RewriterCard
+from grapebench.errors import UserError
+from grapebench.files import sha256_file, sha256_json
+from grapebench.records import Rewriter
+from grapebench.rewriters.prompts import Prompt
+from grapebench.rewriters.prompts import load as load_prompt
+from grapebench.rewriters.setup import Setup
+
+
+@dataclass(frozen=True)
+class LoadedRewriter:
+    """A rewriter ready to be asked, with all that a result says of it. Nothing heavy is loaded yet."""
+
+    name: str
+    rewriter: Rewriter
+    card: RewriterCard | None
+    """None for a class from a file."""
+    fingerprint: str
+    """Hash of everything but the query and the seed that determines an answer."""
+    description: dict[str, Any]
+    """For the result file: mechanism, settings, model and weights, prompt hash, versions."""
+    captioner: str | None = None
+    """What puts the reference image of composed queries into words; None where nothing needs it."""
+    oracle: bool = False
+    sampled: bool = True
+    """Whether answers depend on the seed and the query's id; where nothing is known they may."""
+    stored: bool = True
+    """False where asking is as quick as looking up."""
+
+
+def open_rewriter(spec: str, setup: Setup) -> LoadedRewriter:
+    """The rewriter that `spec` names: a card's name, the path of a card (.toml), or 'path/to/file.py:Class'.
+
+    A mechanism's constructor is given those of `settings` (an instance of its `Settings`, checked against the card),
+    `setup` and `prompt` that it has parameters for. Raises UserError where the card does not fit the task, a setting
+    or prompt is wrong, or the user's code fails.
+    """
+    from grapebench import catalog, registry
+
+    if registry.is_file_spec(spec):
+        mechanism = registry.resolve("rewriters", spec)
+        source = Path(spec.rpartition(":")[0]).expanduser()
+        made = _construct(mechanism, _settings(mechanism, {}, source), setup, None, source)
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", mechanism.__name__).lower()
+        return _loaded(
+            name, made, None, {"class": mechanism.__name__, "source_sha256": sha256_file(source)}, setup, None
+        )
+    found = catalog.rewriter_card(spec)
+    card, path = found.card, found.path
+    _check_fit(card, path, setup)
+    setup = replace(setup, base=path.parent)
+    mechanism = registry.resolve("rewriters", card.mechanism, path.parent)
+    values = {**card.settings, **getattr(card, setup.suite)}
+    settings = _settings(mechanism, values, path)
+    prompt = load_prompt(card.prompts, setup.family, path.parent, path)
+    made = _construct(mechanism, settings, setup, prompt, path)
+    told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
+    return _loaded(card.name, made, card, told, setup, prompt)
+
+
+def _loaded(
+    name: str, made: Any, card: RewriterCard | None, told: dict[str, Any], setup: Setup, prompt: Prompt | None
+) -> LoadedRewriter:
+    fingerprint = getattr(made, "fingerprint", None)
+    if fingerprint is None:
+        # Without a word from the class itself: its file, and all that it was given.
+        source = sha256_file(Path(inspect.getfile(type(made))))
+        given = [told.get("settings", {}), prompt.sha256 if prompt else None, setup.suite, setup.family]
+        fingerprint = sha256_json([source, type(made).__qualname__, *given])
+    elif not (isinstance(fingerprint, str) and fingerprint):
+        raise UserError(f"{name}: fingerprint must be a text, not {type(fingerprint).__name__}")
+    description = {"name": name, **told, **getattr(made, "description", {}), "fingerprint": fingerprint}
+    return LoadedRewriter(
+        name=name,
+        rewriter=made,
+        card=card,
+        fingerprint=fingerprint,
+        description=description,
+        captioner=card.captioner if card and setup.family == "compose" else None,
+        oracle=card.oracle if card else False,
+        sampled=bool(getattr(made, "sampled", True)),
+        stored=bool(getattr(made, "stored", True)),
+    )
+
+
+def _check_fit(card: RewriterCard, path: Path, setup: Setup) -> None:
+    if setup.family not in card.families:
+        raise UserError(
+            f"rewriter {card.name!r} is for tasks of the family {' or '.join(card.families)}, not {setup.family}",
+            file=path,
+        )
+    if setup.suite not in card.suites:
+        raise UserError(
+            f"rewriter {card.name!r} is for the suite {' or '.join(card.suites)}, not {setup.suite}", file=path
+        )
+
+
+def _settings(mechanism: Any, values: dict[str, Any], path: Path) -> Any:
+    """The mechanism's own settings model, filled from the card."""
+    from pydantic import ValidationError
+
+    model = getattr(mechanism, "Settings", None)
+    if model is None:
+        if values:
+            raise UserError(f"settings.{next(iter(values))}: this mechanism takes no settings", file=path)
+        return None
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        allowed = f"allowed are {', '.join(model.model_fields)}"
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"settings.{key}: unknown setting", file=path, fix=allowed) from error
+        what = "is missing" if first["type"] == "missing" else f"{first['msg']}, not {first['input']!r}"
+        raise UserError(f"settings.{key}: {what}", file=path) from error
+
+
+def _construct(mechanism: Any, settings: Any, setup: Setup, prompt: Prompt | None, path: Path) -> Any:
+    if not (inspect.isclass(mechanism) and callable(getattr(mechanism, "rewrite", None))):
+        name = getattr(mechanism, "__name__", repr(mechanism))
+        raise UserError(f"{name} is no rewriter", file=path, fix="give a class with a method rewrite(self, queries)")
+    offered = {"settings": settings, "setup": setup, "prompt": prompt}
+    wanted = inspect.signature(mechanism).parameters
+    try:
+        return mechanism(**{name: value for name, value in offered.items() if name in wanted})
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{mechanism.__name__} cannot be made: {type(error).__name__}: {error}", file=path) from error

@@ -1,0 +1,191 @@
+"""Chat models on disk: where they are, which they are, and loading them once."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grapebench.errors import UserError, missing_extra
+from grapebench.files import sha256_json
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Located:
+    """A model's folder, and the commit it was published under if it came from the hub."""
+
+    folder: Path
+    commit: str | None = None
+
+    @functools.cached_property
+    def identity(self) -> dict[str, str]:
+        """What tells its weights from all others: the hub's commit, or the hash of the folder's files."""
+        if self.commit:
+            return {"commit": self.commit}
+        from grapebench.retrieval.weights import file_hash, folder_hashes
+
+        templates = {path.name: file_hash(path) for path in self.folder.glob("*.jinja")}
+        return {"sha256": sha256_json(folder_hashes(self.folder) | templates)}
+
+
+def locate_folder(name: str, base: Path) -> Located:
+    """A model's folder, relative to `base`. Raises UserError where there is none."""
+    folder = base / Path(name).expanduser()
+    if not folder.is_dir():
+        raise UserError("no such folder", file=folder)
+    return Located(folder)
+
+
+def locate(name: str, base: Path, revision: str) -> Located:
+    """The folder of a model: relative to `base`, else from the hub's cache, else downloaded from the hub.
+
+    A name that starts with '.', '/' or '~' is never looked for on the hub.
+    """
+    if name.startswith((".", "/", "~")) or (folder := base / Path(name).expanduser()).is_dir():
+        return locate_folder(name, base)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    # Weights are taken as safetensors only: the older format is a pickle, which runs code.
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+    try:
+        try:
+            path = snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True)
+        except HFValidationError:
+            raise
+        except Exception:  # not in the cache, or not whole: the hub's client has many errors for it
+            path = snapshot_download(name, revision=revision, allow_patterns=patterns)
+    except Exception as error:
+        raise UserError(
+            f"no model {name!r}: there is no folder {folder}, and the hub says: {_reason(error)}",
+            fix=f"give a folder, or on a machine with access run: hf download {name}",
+        ) from error
+    return Located(Path(path), commit=Path(path).name)
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A loaded chat model and its tokeniser."""
+
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    ends: frozenset[int]
+    """Tokens that end an answer."""
+    padding: int
+    context: int | None
+    """How many tokens prompt and answer may come to; None where the model sets no limit."""
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """Chat messages as the text the model is prompted with, thinking switched off where the template can."""
+        import jinja2
+
+        options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, **options))
+        except jinja2.TemplateError:
+            # Some templates know no system role; then it opens the user's turn.
+            if len(messages) == 1:
+                raise
+            joined = "\n\n".join(message["content"] for message in messages)
+            return str(self.tokenizer.apply_chat_template([{"role": "user", "content": joined}], **options))
+
+    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text; the chat template has put the special tokens in already."""
+        if not texts:
+            return []
+        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
+    def shorten(self, text: str, tokens: int) -> str:
+        """The text without at least its last `tokens` tokens, always shorter than before."""
+        ids = self.tokenise([text])[0]
+        if tokens >= len(ids):
+            return ""
+        # A token can hold part of a character: count characters by decoding, and always drop one at least.
+        kept = len(self.decode(ids[: len(ids) - tokens]))
+        return text[: min(kept, len(text) - 1)].rstrip()
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+
+@functools.lru_cache(maxsize=1)
+def load(folder: Path, adapter: Path | None, dtype: str, device: str) -> Chat:
+    """Load a chat model; the last one is kept, so that several seeds or tasks share it.
+
+    Raises UserError where the folder holds no chat model or the device does not exist.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    from grapebench.retrieval.device import resolve_device
+
+    place = torch.device(resolve_device(device))
+    with _quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            model, found = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+            if adapter is not None:
+                model = _with_adapter(model, adapter)
+            model = model.to(place).eval()
+        except UserError:
+            raise
+        except Exception as error:  # each library below has errors of its own for a broken file
+            raise UserError(f"cannot be loaded as a language model: {_reason(error)}", file=folder) from error
+    if found["missing_keys"]:
+        # transformers would fill them with random numbers.
+        raise UserError(f"the weights lack {min(found['missing_keys'])!r}", file=folder, fix="fetch the model again")
+    if not tokenizer.chat_template:
+        raise UserError("the tokeniser has no chat template", file=folder, fix="choose an instruction-tuned model")
+    known = model.generation_config.eos_token_id
+    ends = known if isinstance(known, list) else [known if known is not None else tokenizer.eos_token_id]
+    if None in ends:
+        raise UserError(
+            "the model names no token that ends an answer", file=folder, fix="set eos_token_id in its config"
+        )
+    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
+    # The card alone says how to generate: sampling defaults that a model ships with would be a hidden setting.
+    model.generation_config = GenerationConfig(do_sample=False, eos_token_id=ends, pad_token_id=padding)
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return Chat(model, tokenizer, place, frozenset(ends), padding, context)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what a library said."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise missing_extra("peft", "train") from error
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the loading bars and advice of transformers: they would break into the run's own progress."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,110 @@
+"""The output contract: how a rewrite is read from what a model wrote. Every model's output passes through here.
+
+A model may answer in plain text or inside `<rewrite>…</rewrite>`. Thinking, code fences, labels ("Caption:"), list
+marks, bold type and quotation marks around the whole are dropped; of several lines the first that holds anything
+counts. A text that broke off at the token limit is used (a caption without its last words still finds its picture)
+and counted apart, unless the model was still thinking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from grapebench.records import Query, Rewrite
+
+VERSION = 1
+"""Part of every fingerprint; raised when the contract reads any output differently."""
+
+_THINKING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"^.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
+_STILL_THINKING = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
+_TAGGED = re.compile(r"<rewrite>(.*?)(?:</rewrite>|$)", re.DOTALL | re.IGNORECASE)
+_STRAY_TAG = re.compile(r"</?rewrite>", re.IGNORECASE)
+_NOUN = r"(?:captions?|rewrit\w*|translation|query|description|answer|output|result)"
+_LABEL = re.compile(
+    rf"^(?:(?:(?:the|a|an|my|new|final|short|edited|rewritten|translated|english|image|search)\s+)*{_NOUN}"
+    rf"|(?:sure|okay|certainly|of course|here(?:'s| is| are))\b[^:：]{{0,80}}\b{_NOUN}\b[^:：]{{0,40}})\s*[:：]\s*",
+    re.IGNORECASE,
+)
+_MARK = re.compile(r"^(?:[-*•]\s+|#+\s+|>\s+|\d{1,2}[.)]\s+)")
+_QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"), ("「", "」"), ("`", "`"))
+_REFUSAL = re.compile(
+    r"^(?:i(?:['’]m| am) sorry|sorry,|i apologi[sz]e|as an ai\b|as a language model\b|i(?:['’]m| am) unable to\b"
+    r"|i (?:cannot|can['’]t|won['’]t) (?:assist|help|provide|comply|fulfil|translate|create|generate|describe|view|see)"
+    r"|抱歉|很抱歉|对不起，我)",
+    re.IGNORECASE,
+)
+
+
+def parse(raw: str) -> tuple[str, str | None]:
+    """The rewrite in a model's output, and why there is none.
+
+    Returns (text, None), or ("", reason) with reason 'empty', 'no words' (marks only), 'refusal' or 'unfinished' (cut
+    off while thinking). Never raises; a text that came out goes in and comes out unchanged.
+    """
+    text = raw
+    while (shorter := _unwrap(text)) != text:
+        if shorter is None:
+            return "", "unfinished"
+        text = shorter
+    if not text:
+        return "", "empty"
+    if not any(character.isalnum() for character in text):
+        return "", "no words"
+    if _REFUSAL.match(text):
+        return "", "refusal"
+    return text, None
+
+
+def to_rewrite(
+    query: Query, raw: str, prompt_tokens: int = 0, completion_tokens: int = 0, trace: dict[str, str] | None = None
+) -> Rewrite:
+    """A model's output as the rewrite of its query; an unusable one becomes the original text, with the reason."""
+    text, fallback = parse(raw)
+    return Rewrite(
+        query.id,
+        texts=(query.text if fallback else text,),
+        raw=raw,
+        fallback=fallback,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        trace=trace or {},
+    )
+
+
+def missing(query: Query) -> Rewrite:
+    """What stands for the rewrite that a rewriter never gave."""
+    return Rewrite(query.id, texts=(query.text,), fallback="missing")
+
+
+def tally(rewrites: Iterable[Rewrite]) -> dict[str, dict[str, int]]:
+    """How often each kind of trouble occurred: {'fallbacks': {reason: n}, 'cut': {'prompt': n, 'output': n}}."""
+    fallbacks: Counter[str] = Counter()
+    cut: Counter[str] = Counter()
+    for rewrite in rewrites:
+        if rewrite.fallback:
+            fallbacks[rewrite.fallback] += 1
+        cut.update(place for place in ("prompt", "output") if f"cut {place}" in rewrite.trace)
+    return {"fallbacks": dict(fallbacks), "cut": {"prompt": cut["prompt"], "output": cut["output"]}}
+
+
+def _unwrap(text: str) -> str | None:
+    """Take one layer off; None if nothing but unfinished thinking is left. Never longer than what went in."""
+    text = _THINKING.sub("", text)
+    text = _THOUGHT.sub("", text)
+    if found := _STILL_THINKING.search(text):
+        return text[: found.start()] if text[: found.start()].strip() else None
+    if tagged := _TAGGED.search(text):
+        text = tagged[1]
+    text = _STRAY_TAG.sub("", text)
+    for line in text.splitlines():
+        line = " ".join(line.replace("**", "").split())
+        line = "" if line.startswith("```") else _LABEL.sub("", _MARK.sub("", line))
+        for left, right in _QUOTES:
+            if len(line) >= len(left + right) and line.startswith(left) and line.endswith(right):
+                line = line[len(left) : -len(right)].strip()
+        if line:
+            return line
+    return ""

@@ -1,0 +1,113 @@
+"""The prompt system: a card names one file for the system and one for each family, with variables that are checked.
+
+Variables are written as in `string.Template`: `$query` (the query's text), `$language` (its language, in English) and
+in compose prompts `$caption` (the reference image in words). `$$` is a dollar sign.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import get_args
+
+from grapebench.cards import Family
+from grapebench.errors import UserError
+from grapebench.files import sha256_json
+from grapebench.records import Query
+
+FAMILIES = get_args(Family)
+REQUIRED = {"translate": ("query",), "condense": ("query",), "compose": ("query", "caption")}
+_NAMES = (
+    "ar Arabic, bn Bengali, cs Czech, da Danish, de German, el Greek, en English, es Spanish, fa Persian, fi Finnish, "
+    "fil Filipino, fr French, he Hebrew, hi Hindi, hr Croatian, hu Hungarian, id Indonesian, it Italian, ja Japanese, "
+    "ko Korean, mi Maori, nl Dutch, no Norwegian, pl Polish, pt Portuguese, quz Quechua, ro Romanian, ru Russian, "
+    "sv Swedish, sw Swahili, te Telugu, th Thai, tr Turkish, uk Ukrainian, vi Vietnamese, zh Chinese"
+)
+LANGUAGES = {code: name for code, _, name in (pair.partition(" ") for pair in _NAMES.split(", "))}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The templates for one family, already checked."""
+
+    family: str
+    user: str
+    system: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the templates that are used."""
+        return sha256_json({"system": self.system, "user": self.user})
+
+    def messages(self, query: Query, text: str | None = None) -> list[dict[str, str]]:
+        """The prompt for one query as chat messages; `text` stands in for a query's text that is too long.
+
+        Raises UserError where the template wants a reference caption and the query has none.
+        """
+        values = {
+            "query": (query.text if text is None else text).strip(),
+            "language": LANGUAGES.get(query.language.split("-")[0].lower(), query.language),
+        }
+        if self.family == "compose":
+            if query.reference_caption is None:
+                raise UserError(
+                    f"the prompt uses $caption, and query {query.id!r} has no reference caption",
+                    fix="name a captioner in the rewriter's card: captioner = 'bank'",
+                )
+            values["caption"] = query.reference_caption.strip()
+        user = {"role": "user", "content": Template(self.user).substitute(values)}
+        if not self.system:
+            return [user]
+        system_values = {name: values.get(name, "") for name in ("language",)}
+        return [{"role": "system", "content": Template(self.system).substitute(system_values)}, user]
+
+    def rendered_sha256(self, query: Query) -> str:
+        """Hex SHA-256 of the prompt as one query fills it."""
+        return sha256_json(self.messages(query))
+
+
+def load(files: Mapping[str, str], family: str, base: Path, card: str | Path = "the card") -> Prompt | None:
+    """The prompt of one family from the files a card names (paths relative to `base`); None where it names none.
+
+    Raises UserError for a key that is no family, a family without a file, an unreadable or empty file, and an unknown
+    or missing variable.
+    """
+    if not files:
+        return None
+    allowed = ("system", *FAMILIES)
+    for key in files:
+        if key not in allowed:
+            raise UserError(f"prompts.{key}: unknown key", file=card, fix=f"allowed are {', '.join(allowed)}")
+    if family not in files:
+        raise UserError(f"no prompt for the family {family!r}", file=card, fix=f"name a file under prompts.{family}")
+    user = _read(base / files[family], (*REQUIRED[family], "language"), REQUIRED[family])
+    system = _read(base / files["system"], ("language",), ()) if "system" in files else ""
+    return Prompt(family, user, system)
+
+
+def _read(path: Path, allowed: tuple[str, ...], required: tuple[str, ...]) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").rstrip()
+    except UnicodeDecodeError as error:
+        raise UserError("not UTF-8", file=path) from error
+    except OSError as error:
+        raise UserError(f"cannot read the prompt: {(error.strerror or str(error)).lower()}", file=path) from error
+    if not text:
+        raise UserError("the prompt is empty", file=path)
+    names = ", ".join(f"${name}" for name in allowed)
+    found = set()
+    for match in re.finditer(Template.pattern, text):
+        line = text.count("\n", 0, match.start()) + 1
+        name = match["named"] or match["braced"]
+        if match["invalid"] is not None:
+            raise UserError("a lone $", file=path, line=line, fix="write $$ for a dollar sign")
+        if name and name not in allowed:
+            raise UserError(f"unknown variable ${name}", file=path, line=line, fix=f"known here: {names}")
+        found.add(name)
+    for name in required:
+        if name not in found:
+            raise UserError(f"the prompt never uses ${name}", file=path, line=text.count("\n") + 1)
+    return text

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grapebench import catalog
+from grapebench.errors import UserError
+from grapebench.records import Query
+from grapebench.rewriters.prompts import load
+
+QUERY = Query("q", " ein roter Drachen für $5 \n", language="de", reference="r", reference_caption="a kite")
+
+
+def write(folder: Path, **texts: str) -> dict[str, str]:
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    return {name: f"{name}.txt" for name in texts}
+
+
+def test_variables_are_filled(tmp_path: Path) -> None:
+    files = write(tmp_path, system="You speak $language.\n", compose="$caption; ${query}!\nfor $$1\n")
+    prompt = load(files, "compose", tmp_path)
+    assert prompt is not None
+    assert prompt.messages(QUERY) == [
+        {"role": "system", "content": "You speak German."},
+        {"role": "user", "content": "a kite; ein roter Drachen für $5!\nfor $1"},
+    ]
+    assert prompt.messages(QUERY, "ein")[1]["content"] == "a kite; ein!\nfor $1"
+
+
+def test_an_unnamed_language_stands_as_its_code(tmp_path: Path) -> None:
+    prompt = load(write(tmp_path, translate="$language: $query"), "translate", tmp_path)
+    assert prompt is not None
+    assert prompt.messages(Query("q", "x", language="tlh"))[0]["content"] == "tlh: x"
+    assert prompt.messages(Query("q", "x", language="zh-CN"))[0]["content"] == "Chinese: x"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Translate\n$quary", r"translate\.txt:2: unknown variable \$quary; known here: \$query, \$language"),
+        ("$query\nas $caption", r"translate\.txt:2: unknown variable \$caption"),
+        ("for $ 5\n$query", r"translate\.txt:1: a lone \$; write \$\$"),
+        ("Translate this", r"translate\.txt:1: the prompt never uses \$query"),
+        (" \n", r"translate\.txt: the prompt is empty"),
+    ],
+)
+def test_a_wrong_template_names_file_and_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(write(tmp_path, translate=text), "translate", tmp_path)
+
+
+def test_wrong_cards_are_named(tmp_path: Path) -> None:
+    files = write(tmp_path, translate="$query", system="about $query")
+    with pytest.raises(UserError, match=r"card\.toml: prompts\.tranlate: unknown key; allowed are system, translate"):
+        load({"tranlate": "translate.txt"}, "translate", tmp_path, "card.toml")
+    with pytest.raises(UserError, match=r"card\.toml: no prompt for the family 'condense'"):
+        load(files, "condense", tmp_path, "card.toml")
+    with pytest.raises(UserError, match=r"system\.txt:1: unknown variable \$query"):
+        load(files, "translate", tmp_path, "card.toml")
+    with pytest.raises(UserError, match=r"gone\.txt: cannot read the prompt: no such file"):
+        load({"translate": "gone.txt"}, "translate", tmp_path)
+    (tmp_path / "translate.txt").write_bytes(b"\xff$query")
+    with pytest.raises(UserError, match=r"translate\.txt: not UTF-8"):
+        load({"translate": "translate.txt"}, "translate", tmp_path)
+
+
+def test_a_missing_reference_caption_is_an_error(tmp_path: Path) -> None:
+    prompt = load(write(tmp_path, compose="$caption $query"), "compose", tmp_path)
+    assert prompt is not None
+    with pytest.raises(UserError, match="query 'q' has no reference caption; name a captioner"):
+        prompt.messages(Query("q", "x", reference="r"))
+
+
+def test_hashes_tell_templates_and_renderings_apart(tmp_path: Path) -> None:
+    files = write(tmp_path, translate="$query", condense="$query.", system="Be short.")
+    translate, condense = (load(files, family, tmp_path) for family in ("translate", "condense"))
+    assert translate is not None and condense is not None
+    assert translate.sha256 != condense.sha256
+    assert translate.rendered_sha256(Query("a", "x")) == translate.rendered_sha256(Query("b", "x"))
+    assert translate.rendered_sha256(Query("a", "x")) != translate.rendered_sha256(Query("a", "y"))
+
+
+@pytest.mark.parametrize("family", ["translate", "condense", "compose"])
+def test_the_shipped_prompts_are_sound(family: str) -> None:
+    found = catalog.rewriter_card("llm")
+    prompt = load(found.card.prompts, family, found.path.parent, found.path)
+    assert prompt is not None
+    system, user = prompt.messages(QUERY)
+    assert system["content"] == "You write short English captions for image search."
+    assert "ein roter Drachen für $5" in user["content"]
+    assert ("a kite" in user["content"]) == (family == "compose")

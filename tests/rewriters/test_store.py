@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grapebench.errors import UserError
+from grapebench.records import Query, Rewrite
+from grapebench.rewriters import LoadedRewriter
+from grapebench.rewriters.store import RewriteStore, query_key, rewrite_all
+
+QUERIES = [Query(str(n), f"text {n}") for n in range(10)]
+TEXT = st.text(max_size=8)
+
+
+class Upper:
+    """Answers in capitals, backwards, and remembers what it was asked; stops with `error` after `answers`."""
+
+    def __init__(self, answers: int = 10**9, error: BaseException | None = None) -> None:
+        self.answers, self.error, self.asked = answers, error, list[str]()
+
+    def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+        self.asked = [query.id for query in queries]
+        for query in list(reversed(queries))[: self.answers]:
+            yield Rewrite(query.id, (query.text.upper(),), raw=query.text, prompt_tokens=3)
+        if self.error:
+            raise self.error
+
+
+class Says(Upper):
+    def __init__(self, *answers: Any) -> None:
+        super().__init__()
+        self.said = answers
+
+    def rewrite(self, queries: Sequence[Query]) -> Iterator[Any]:
+        yield from self.said
+
+
+def loaded(rewriter: Any, sampled: bool = False, stored: bool = True) -> LoadedRewriter:
+    return LoadedRewriter("mine", rewriter, None, "f1", {}, sampled=sampled, stored=stored)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterable[RewriteStore]:
+    with RewriteStore(tmp_path / "deep" / "rewrites.sqlite") as opened:
+        yield opened
+
+
+@given(
+    texts=st.lists(TEXT, max_size=3),
+    images=st.lists(TEXT, max_size=2),
+    weights=st.lists(st.floats(-1, 1), max_size=3),
+    raw=st.none() | TEXT,
+    fallback=st.none() | TEXT,
+    tokens=st.integers(0, 10**6),
+    trace=st.dictionaries(TEXT, TEXT, max_size=2),
+)
+def test_what_is_put_is_found(
+    tmp_path_factory: pytest.TempPathFactory,
+    texts: list[str],
+    images: list[str],
+    weights: list[float],
+    raw: str | None,
+    fallback: str | None,
+    tokens: int,
+    trace: dict[str, str],
+) -> None:
+    rewrite = Rewrite("", tuple(texts), tuple(images), tuple(weights), raw, fallback, tokens, tokens, trace)
+    with RewriteStore(tmp_path_factory.getbasetemp() / "law.sqlite") as store:
+        store.put("f", {"k": rewrite})
+        assert store.lookup("f", ["k", "other"]) == {"k": rewrite}
+        assert store.lookup("g", ["k"]) == {}
+
+
+def test_more_keys_than_one_question_holds(store: RewriteStore) -> None:
+    store.put("f", {str(n): Rewrite("", (str(n),)) for n in range(1300)})
+    found = store.lookup("f", [str(n) for n in range(1500)])
+    assert len(found) == 1300 and found["1299"].texts == ("1299",)
+
+
+def test_answers_come_in_query_order_and_only_once(store: RewriteStore) -> None:
+    first, second = Upper(), Upper()
+    calls: list[tuple[int, int]] = []
+    answers = rewrite_all(loaded(first), QUERIES[:6], store, 0)
+    assert [(answer.query_id, answer.texts) for answer in answers] == [(q.id, (q.text.upper(),)) for q in QUERIES[:6]]
+    again = rewrite_all(loaded(second), QUERIES, store, 0, lambda *call: calls.append(call))
+    assert again[:6] == answers
+    assert second.asked == ["6", "7", "8", "9"]
+    assert calls == [(6, 10), (7, 10), (8, 10), (9, 10), (10, 10)]
+    third = Upper()
+    rewrite_all(loaded(third), QUERIES, store, 5)
+    assert third.asked == [], "a greedy rewriter has no seed"
+
+
+def test_equal_questions_are_asked_once_unless_sampled(store: RewriteStore) -> None:
+    twins = [Query("a", "same"), Query("b", "same"), Query("c", "same", language="de")]
+    greedy, sampled, reseeded = Upper(), Upper(), Upper()
+    assert [answer.query_id for answer in rewrite_all(loaded(greedy), twins, store, 0)] == ["a", "b", "c"]
+    assert greedy.asked == ["a", "c"]
+    rewrite_all(loaded(sampled, sampled=True), twins, store, 0)
+    rewrite_all(loaded(reseeded, sampled=True), twins, store, 1)
+    assert sampled.asked == reseeded.asked == ["a", "b", "c"]
+
+
+def test_every_field_that_decides_is_in_the_key() -> None:
+    base = Query("a", "x")
+    others = [Query("a", "y"), Query("a", "x", language="de"), Query("a", "x", reference="r"),
+              Query("a", "x", reference_caption="c")]  # fmt: skip
+    for sampled in (False, True):
+        keys = [query_key(loaded(Upper(), sampled), query, 0) for query in (base, *others)]
+        assert len(set(keys)) == 5
+    renamed = Query("b", "x", positives=("p",))
+    assert query_key(loaded(Upper()), renamed, 1) == query_key(loaded(Upper()), base, 0)
+    assert query_key(loaded(Upper(), True), renamed, 0) != query_key(loaded(Upper(), True), base, 0)
+
+
+def test_what_is_quick_is_not_stored(store: RewriteStore) -> None:
+    rewrite_all(loaded(Upper(), stored=False), [QUERIES[0], QUERIES[0]], store, 0)
+    assert not store.path.exists()
+
+
+def test_a_missing_answer_falls_back_and_is_asked_for_again(store: RewriteStore) -> None:
+    answers = rewrite_all(loaded(Upper(answers=8)), QUERIES, store, 0)
+    assert [(a.texts, a.fallback) for a in answers[:3]] == [
+        (("text 0",), "missing"), (("text 1",), "missing"), (("TEXT 2",), None)
+    ]  # fmt: skip
+    again = Upper()
+    rewrite_all(loaded(again), QUERIES, store, 0)
+    assert again.asked == ["0", "1"]
+
+
+def test_a_failing_rewriter_keeps_what_it_gave(store: RewriteStore) -> None:
+    with pytest.raises(
+        UserError, match=r"test_store\.py:\d+: rewriter 'mine' failed after 4 of 10 queries: OSError: no"
+    ):
+        rewrite_all(loaded(Upper(4, OSError("no"))), QUERIES, store, 0)
+    again = Upper()
+    rewrite_all(loaded(again), QUERIES, store, 0)
+    assert again.asked == ["0", "1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (("TEXT",), "gave a str; yield grapebench"),
+        ((Rewrite("z", ("x",)),), "a query it was not asked: 'z'"),
+        ((Rewrite("1", ("x",)), Rewrite("1", ("x",))), "answered query '1' twice"),
+        ((Rewrite("1", "x"),), "query '1': texts must be a tuple of str, not 'x'"),  # type: ignore[arg-type]
+        ((Rewrite("1", ("x", "y"), weights=(1.0,)),), "query '1': 1 weights for 2 texts and images"),
+    ],
+)
+def test_answers_that_do_not_fit(store: RewriteStore, answers: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        rewrite_all(loaded(Says(*answers)), QUERIES, store, 0)
+
+
+def test_nothing_to_search_falls_back(store: RewriteStore) -> None:
+    said = Says(Rewrite("0", (" ",)), Rewrite("1", ()), Rewrite("2", (), ("image",)))
+    answers = rewrite_all(loaded(said), QUERIES[:3], store, 0)
+    assert [(a.texts, a.fallback) for a in answers] == [(("text 0",), "empty"), (("text 1",), "empty"), ((), None)]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from grapebench.records import Query, Rewrite
+from grapebench.rewriters import LoadedRewriter
+from grapebench.rewriters.store import RewriteStore, rewrite_all
+
+class Killed:
+    def rewrite(self, queries):
+        for n, query in enumerate(queries):
+            if n == 7:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield Rewrite(query.id, (query.text.upper(),))
+
+queries = [Query(str(n), f"text {n}") for n in range(10)]
+loaded = LoadedRewriter("mine", Killed(), None, "f1", {}, sampled=False)
+rewrite_all(loaded, queries, RewriteStore(Path(sys.argv[1])), 0)
+"""
+
+
+def test_a_killed_process_loses_only_what_was_in_flight(store: RewriteStore) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(store.path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    rest = Upper()
+    answers = rewrite_all(loaded(rest), QUERIES, store, 0)
+    assert rest.asked == ["7", "8", "9"]
+    assert [answer.texts for answer in answers] == [(query.text.upper(),) for query in QUERIES]
+
+
+def _fill(path: Path, name: str) -> None:
+    with RewriteStore(path) as store:
+        for n in range(200):
+            store.put("f", {f"{name}{n}": Rewrite("", (f"{name} {n}",))})
+            assert store.lookup("f", [f"{name}{n}"])
+
+
+def test_two_processes_share_it(tmp_path: Path) -> None:
+    path = tmp_path / "rewrites.sqlite"
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_fill, args=(path, name)) for name in "ab"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    with RewriteStore(path) as store:
+        found = store.lookup("f", [f"{name}{n}" for name in "ab" for n in range(200)])
+    assert len(found) == 400 and found["b199"].texts == ("b 199",)
+
+
+def test_a_file_that_is_no_database_is_moved_aside(store: RewriteStore, capsys: pytest.CaptureFixture[str]) -> None:
+    store.path.parent.mkdir(parents=True)
+    store.path.write_bytes(b"not a database at all" * 400)
+    assert len(rewrite_all(loaded(Upper()), QUERIES, store, 0)) == 10
+    said = capsys.readouterr()
+    assert said.out == "" and "rewrites.sqlite: not readable; moved to rewrites.sqlite.broken-" in said.err
+    (aside,) = store.path.parent.glob("*.broken-*")
+    assert aside.read_bytes().startswith(b"not a database")
+    again = Upper()
+    rewrite_all(loaded(again), QUERIES, store, 0)
+    assert again.asked == []
+
+
+def test_a_damaged_page_is_moved_aside(store: RewriteStore, capsys: pytest.CaptureFixture[str]) -> None:
+    store.put("f", {str(n): Rewrite("", ("x" * 900,)) for n in range(100)})
+    store.close()
+    data = bytearray(store.path.read_bytes())
+    data[4096:] = b"\xaa" * (len(data) - 4096)
+    store.path.write_bytes(data)
+    assert store.lookup("f", ["1"]) == {}
+    store.put("f", {"1": Rewrite("", ("y",))})
+    assert store.lookup("f", ["1"])["1"].texts == ("y",)
+    assert capsys.readouterr().err.count("not readable") == 1
+
+
+def test_a_row_that_cannot_be_read_is_asked_for_again(store: RewriteStore) -> None:
+    rewrite_all(loaded(Upper()), QUERIES, store, 0)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE rewrites SET answer = '{' WHERE answer LIKE '%TEXT 3%'")
+        connection.execute("UPDATE rewrites SET answer = '{\"colour\": 1}' WHERE answer LIKE '%TEXT 4%'")
+    connection.close()
+    again = Upper()
+    rewrite_all(loaded(again), QUERIES, store, 0)
+    assert again.asked == ["3", "4"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_no_permission_is_one_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="rewrites.sqlite"):
+        RewriteStore(tmp_path / "rewrites.sqlite").lookup("f", ["k"])
+
+
+def test_a_place_that_cannot_hold_it_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(UserError, match="file"):
+        RewriteStore(tmp_path / "file" / "rewrites.sqlite").lookup("f", ["k"])
+    (tmp_path / "rewrites.sqlite").mkdir()
+    with pytest.raises(UserError, match=r"rewrites\.sqlite: the rewrite store cannot be used: unable to open"):
+        RewriteStore(tmp_path / "rewrites.sqlite").lookup("f", ["k"])
+
+
+def test_a_sampled_model_goes_on_where_it_was(tiny_lm: Path, tmp_path: Path) -> None:
+    """Interrupted after some batches and resumed, sampled answers are those of an undisturbed run."""
+    from grapebench.rewriters.lm import LanguageModel
+    from grapebench.rewriters.prompts import Prompt
+    from grapebench.rewriters.setup import Setup
+
+    settings = LanguageModel.Settings(
+        model=str(tiny_lm), dtype="float32", max_new_tokens=8, batch_tokens=150, sample=True
+    )
+
+    def model() -> LanguageModel:
+        return LanguageModel(
+            settings, Setup("mini", "translate", 2, tmp_path, "cpu"), Prompt("translate", "Say $query")
+        )
+
+    class Interrupted:
+        def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+            for count, answer in enumerate(model().rewrite(queries)):
+                if count == 4:
+                    raise KeyboardInterrupt
+                yield answer
+
+    with RewriteStore(tmp_path / "whole.sqlite") as store:
+        whole = rewrite_all(loaded(model(), sampled=True), QUERIES, store, 2)
+    with RewriteStore(tmp_path / "parts.sqlite") as store:
+        with pytest.raises(KeyboardInterrupt):
+            rewrite_all(loaded(Interrupted(), sampled=True), QUERIES, store, 2)
+        assert rewrite_all(loaded(model(), sampled=True), QUERIES, store, 2) == whole
+    assert len({answer.raw for answer in whole}) > 5
