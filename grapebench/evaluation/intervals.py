@@ -1,0 +1,112 @@
+"""95 % intervals by a bootstrap over images: queries of one image are not independent, so they are drawn together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+RESAMPLES = 2000
+LEVEL = 0.95
+_DIGITS = 6
+_BLOCK_VALUES = 2_000_000
+
+Interval = tuple[float, float]
+
+
+def intervals(
+    values: Mapping[str, np.ndarray],
+    clusters: Sequence[str] | np.ndarray,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> dict[str, Interval]:
+    """Percentile intervals of means of `(queries,)` columns, clusters drawn with replacement.
+
+    For paired differences give the differences as values. With `groups` (languages) each key is the mean over the
+    groups' means, and `key/group` stands beside it. All keys share their draws, and the same seed gives the same
+    intervals (rounded to six digits).
+    """
+    names, codes = _codes(clusters)
+    tags, group_codes = _codes(groups) if groups is not None else ([""], np.zeros(len(codes), dtype=np.intp))
+    keys = list(values)
+    table = np.stack([np.asarray(values[key], dtype=np.float64) for key in keys], axis=1)
+    # A cluster's contribution to each group's mean is a sum and a count: a resample is then one matrix product.
+    sums = np.zeros((len(names), len(tags), len(keys)))
+    counts = np.zeros((len(names), len(tags)))
+    np.add.at(sums, (codes, group_codes), table)
+    np.add.at(counts, (codes, group_codes), 1.0)
+
+    drawn = []
+    for weights in _draws(len(names), resamples, seed):
+        size = weights @ counts
+        total = (weights @ sums.reshape(len(names), -1)).reshape(len(weights), len(tags), len(keys))
+        # A small group can be missing from a resample altogether: it is then left out of that resample's mean.
+        with np.errstate(invalid="ignore"):
+            drawn.append(total / size[:, :, None])
+    means = np.concatenate(drawn)
+    tails = [50 * (1 - level), 100 - 50 * (1 - level)]
+    overall = np.nanpercentile(np.nanmean(means, axis=1), tails, axis=0)
+    found = {key: _rounded(overall[:, column]) for column, key in enumerate(keys)}
+    if groups is not None:
+        each = np.nanpercentile(means, tails, axis=0)
+        for position, tag in enumerate(tags):
+            for column, key in enumerate(keys):
+                found[f"{key}/{tag}"] = _rounded(each[:, position, column])
+    return found
+
+
+def exact_interval(value: int, clusters: int, level: float = LEVEL) -> Interval:
+    """Clopper–Pearson for a share that was 0 or 1 in every one of `clusters` clusters.
+
+    A bootstrap of equal values has no width, which would claim certainty from a handful of images.
+    """
+    from scipy.stats import binomtest
+
+    bounds = binomtest(value * clusters, clusters).proportion_ci(level, method="exact")
+    return round(float(bounds.low), _DIGITS), round(float(bounds.high), _DIGITS)
+
+
+def share_intervals(
+    values: Mapping[str, np.ndarray],
+    clusters: Sequence[str] | np.ndarray,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> dict[str, Interval]:
+    """`intervals` for columns of shares (each value in 0..1), with the exact interval where all queries agree."""
+    found = intervals(values, clusters, groups=groups, seed=seed, resamples=resamples, level=level)
+    ids = np.asarray(clusters)
+    selections = {"": np.ones(len(ids), dtype=bool)}
+    if groups is not None:
+        tags = np.asarray(groups)
+        selections |= {f"/{tag}": tags == tag for tag in sorted(set(groups))}
+    for key, column in values.items():
+        for suffix, chosen in selections.items():
+            seen = np.unique(np.asarray(column)[chosen])
+            if len(seen) == 1 and seen[0] in (0.0, 1.0):
+                found[key + suffix] = exact_interval(int(seen[0]), len(np.unique(ids[chosen])), level)
+    return found
+
+
+def _codes(labels: Sequence[str] | np.ndarray) -> tuple[list[str], np.ndarray]:
+    names, codes = np.unique(np.asarray(labels), return_inverse=True)
+    return [str(name) for name in names], codes
+
+
+def _draws(clusters: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each cluster was drawn, `(block, clusters)` float64, until there were `resamples` of them."""
+    random = np.random.default_rng(seed)
+    block = max(1, min(resamples, _BLOCK_VALUES // clusters))
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        chosen = random.integers(clusters, size=(rows, clusters)) + np.arange(rows)[:, None] * clusters
+        yield np.bincount(chosen.ravel(), minlength=rows * clusters).reshape(rows, clusters).astype(np.float64)
+
+
+def _rounded(bounds: np.ndarray) -> Interval:
+    return round(float(bounds[0]), _DIGITS), round(float(bounds[1]), _DIGITS)

@@ -1,0 +1,87 @@
+"""The files beside result.json: the queries, what was searched instead of each, and where its target came."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grapebench.errors import UserError
+from grapebench.records import Query, Rewrite
+
+FLOATS = "similarity"
+"""Columns whose name begins so are cosines."""
+
+
+def write_rewrites(path: Path, queries: Sequence[Query], rewrites: Sequence[Rewrite]) -> None:
+    """One JSON object a line, in the order of the queries.
+
+    `rewrite` is what was searched, for people; `texts`, `images` and `weights` say it exactly where it was more than
+    one text. `raw` is what the model wrote, where that is not the rewrite itself. What is empty is left out, and so
+    is a `rewrite` that is the query's own text.
+    """
+
+    def row(query: Query, rewrite: Rewrite) -> dict[str, Any]:
+        own = rewrite.texts == (query.text,) and not rewrite.images
+        found: dict[str, Any] = {"query_id": query.id, "rewrite": None if own else rewrite.text}
+        if rewrite.texts != (rewrite.text,):
+            found |= {"texts": rewrite.texts, "images": rewrite.images, "weights": rewrite.weights}
+        raw = None if rewrite.raw == rewrite.text else rewrite.raw
+        found |= {"raw": raw, "fallback": rewrite.fallback, "trace": rewrite.trace}
+        return {key: value for key, value in found.items() if value}
+
+    _write_lines(path, (row(query, rewrite) for query, rewrite in zip(queries, rewrites, strict=True)))
+
+
+def write_queries(path: Path, queries: Sequence[Query]) -> None:
+    """The queries' own texts, apart from the rest: they may not always be passed on."""
+    _write_lines(path, ({"query_id": query.id, "text": query.text} for query in queries))
+
+
+def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """The same rows give the same bytes."""
+    with path.open("wb") as plain, gzip.GzipFile(filename="", mode="wb", fileobj=plain, mtime=0) as packed:
+        for row in rows:
+            packed.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a .jsonl.gz file. Raises UserError, naming the line, where it cannot be read."""
+    read = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+                read += 1
+    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+        raise UserError(f"not readable ({error})", file=path, line=read + 1) from error
+
+
+def write_per_query(path: Path, columns: Mapping[str, Any]) -> None:
+    """A parquet table with one row a query; NaN becomes null. Cosines are packed by byte planes, which halves them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+    floats = [name for name in columns if name.startswith(FLOATS)]
+    others: list[Any] = [name for name in columns if name not in floats]
+    pq.write_table(
+        table, path, compression="zstd", compression_level=19, use_dictionary=others,
+        use_byte_stream_split=floats, write_statistics=False,
+    )  # fmt: skip
+
+
+def read_per_query(path: Path) -> dict[str, list[Any]]:
+    """The table as lists by column. Raises UserError where the file is not parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Opened here, so that a path is never taken for a file system's address.
+        with path.open("rb") as file:
+            return dict(pq.read_table(file).to_pydict())
+    except pa.ArrowException as error:
+        raise UserError(f"not readable ({' '.join(str(error).split())})", file=path) from error

@@ -1,0 +1,241 @@
+"""What a result says: the pydantic model of result.json, and its JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from grapebench.cards import Family, Suite
+from grapebench.files import sha256_json
+
+SCHEMA_VERSION = 1
+RESULT_FILE = "result.json"
+QUERIES_FILE = "queries.jsonl.gz"
+REWRITES_FILE = "rewrites.jsonl.gz"
+PER_QUERY_FILE = "per_query.parquet"
+RUN_FILE = "run.trec.gz"
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class RetrieverRecord(Part):
+    """The frozen dual encoder that searched."""
+
+    name: str
+    """The card's name, or MODEL@PRETRAINED, or the name of a directory."""
+    fingerprint: str
+    """Hash of all that changes a vector: weights, preprocessing, tokeniser, precision, device kind."""
+    description: dict[str, Any] = {}
+    """Model, hash of the weights, precision, device, dimension, …"""
+
+
+class RewriterRecord(Part):
+    """What turned the queries into something else."""
+
+    name: str
+    """The card's name, or the name of the file it came from."""
+    title: str
+    """The card's title."""
+    mechanism: str
+    """The registry's name of the code behind the card."""
+    fingerprint: str
+    """Hash of all that changes a rewrite: card, prompts, model weights, sampling."""
+    oracle: bool = False
+    """It looks at the answer: shown apart, never ranked."""
+    captioner: str | None = None
+    """What put the reference images of composed queries into words; null where nothing did."""
+    description: dict[str, Any] = {}
+    """Model, hash of the weights, prompts, sampling, …"""
+
+
+class Interval(Part):
+    """A 95 % interval by a bootstrap over images."""
+
+    low: float
+    """2.5 % of the resamples lie below."""
+    high: float
+    """2.5 % of the resamples lie above."""
+
+
+class Delta(Part):
+    """A paired difference to searching the raw query text (`identity`), on the same queries."""
+
+    value: float
+    """After minus before, as a fraction."""
+    low: float
+    """Lower end of its 95 % interval."""
+    high: float
+    """Upper end of its 95 % interval."""
+
+
+class Similarities(Part):
+    """Mean cosines over the queries; null where no query has the figure."""
+
+    positive: float | None
+    """To the best positive."""
+    others: float | None
+    """To all candidates that are not positive."""
+    top_others: float | None
+    """To the ten most similar candidates that are not positive."""
+    margin: float | None
+    """To the best positive, minus to the most similar candidate that is not positive."""
+
+
+class Inflation(Part):
+    """Similarity up while the margin or recall falls is inflation."""
+
+    before: Similarities
+    """With the raw query text."""
+    after: Similarities
+    """With the rewrites."""
+
+
+class Cost(Part):
+    """What the rewriting took. Times are of the run that made the rewrites, and no part of the result's identity."""
+
+    prompt_tokens: int
+    """Tokens that the rewriter's model read, over all queries."""
+    completion_tokens: int
+    """Tokens that it wrote."""
+    rewrite_seconds: float
+    """Wall time of rewriting in this run; near 0 where the rewrites were stored already."""
+    encode_seconds: float
+    """Wall time of encoding the gallery and the queries in this run; near 0 where the vectors were stored."""
+    rewritten: int
+    """How many queries this run rewrote itself; the others were stored by an earlier one."""
+    ms_per_query: float | None
+    """`rewrite_seconds` in milliseconds for each query rewritten in this run; null where all were stored."""
+
+
+class Environment(Part):
+    """Where the result was made."""
+
+    grapebench: str
+    """Version of the package."""
+    commit: str | None
+    """The checkout's commit; null outside a checkout."""
+    dirty: bool | None
+    """Whether the checkout held changes that the commit does not; null outside a checkout."""
+    python: str
+    """Version of Python."""
+    packages: dict[str, str]
+    """Versions of the libraries that the figures depend on."""
+    platform: str
+    """Operating system and machine type."""
+    cpu: str
+    """The processor's name."""
+    gpu: str | None
+    """The accelerator that was used; null on the CPU."""
+
+
+class Data(Part):
+    """What was searched, by hash."""
+
+    dataset: str
+    """Hash of queries, labels, exclusions, subsets and gallery ids."""
+    images: str | None
+    """Hash over the content hashes of the gallery's images, in gallery order; null where only vectors were given."""
+    files: dict[str, str] = {}
+    """SHA-256 of each annotation file, by its path under the data folder."""
+    notes: list[str] = []
+    """Quirks of the files that a reader of the numbers should know of."""
+
+
+class Result(Part):
+    """One rewriter on one split of one task with one retriever and one seed: `result.json`."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of this layout."""
+    id: str
+    """First 16 hex digits of the hash of `determinants`."""
+    suite: Suite
+    """'mini' (the generated miniature) or 'full' (the real benchmark); never compared with each other."""
+    task: str
+    """Name of the task card."""
+    family: Family
+    """What rewriting has to do."""
+    revision: int
+    """The task card's revision; results compare only within one."""
+    protocol: str
+    """Which figures are reported."""
+    split: str
+    """The split that was searched."""
+    limit: int | None = None
+    """Only the first so many queries were asked; null means all of them."""
+    seed: int
+    """Of the rewriter's sampling."""
+    retriever: RetrieverRecord
+    """What searched."""
+    rewriter: RewriterRecord
+    """What rewrote."""
+    queries: int
+    """How many queries were asked."""
+    gallery: int
+    """How many images were searched."""
+    metrics: dict[str, float]
+    """Figures after rewriting, as fractions (`R@1`, `R_subset@1`, `R@1/de`, `MRR`); `median_rank` is a rank."""
+    metrics_before: dict[str, float]
+    """The same figures for the raw query text."""
+    intervals: dict[str, Interval]
+    """95 % interval of each of `metrics`, but for `median_rank`."""
+    deltas: dict[str, Delta]
+    """Difference of each of `metrics` to the raw query text, but for `median_rank`."""
+    ties: float
+    """Share of queries where an image that is no positive scored exactly as the best positive."""
+    duplicates: int | None
+    """Gallery images whose content is that of another one in the gallery; null where only vectors were given."""
+    fallbacks: dict[str, int]
+    """How many queries were searched as they came because the rewrite could not be used, by reason."""
+    inflation: Inflation
+    """What rewriting did to the similarities."""
+    cost: Cost
+    """Tokens and time."""
+    environment: Environment
+    """Versions and hardware."""
+    command: str
+    """The command that makes this result."""
+    created: str
+    """When it was made: UTC, ISO 8601."""
+    data: Data
+    """Queries, labels, gallery and pixels, by hash."""
+    determinants: dict[str, Any]
+    """Everything that `id` is the hash of."""
+    files: dict[str, str]
+    """SHA-256 of each file beside this one. A published result leaves out what can be made again and keeps its hash."""
+
+    def summary(self) -> dict[str, Any]:
+        """The line that `grapebench run --json` prints for it."""
+        return {
+            "schema_version": self.schema_version,
+            "id": self.id,
+            "suite": self.suite,
+            "task": self.task,
+            "split": self.split,
+            "limit": self.limit,
+            "retriever": self.retriever.name,
+            "rewriter": self.rewriter.name,
+            "oracle": self.rewriter.oracle,
+            "seed": self.seed,
+            "queries": self.queries,
+            "gallery": self.gallery,
+            "metrics": self.metrics,
+            "metrics_before": self.metrics_before,
+            "intervals": {key: [bounds.low, bounds.high] for key, bounds in self.intervals.items()},
+            "deltas": {key: [delta.value, delta.low, delta.high] for key, delta in self.deltas.items()},
+            "ties": self.ties,
+            "duplicates": self.duplicates,
+            "fallbacks": self.fallbacks,
+        }
+
+
+def result_id(determinants: dict[str, Any]) -> str:
+    """The name of a result's folder: 16 hex digits."""
+    return sha256_json(determinants)[:16]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of result.json."""
+    return Result.model_json_schema()

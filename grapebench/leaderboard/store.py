@@ -1,0 +1,154 @@
+"""Finding results in folders: `<store>/<suite>/<task>/<retriever>/<rewriter>/<id>/result.json`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grapebench import catalog, files
+from grapebench.errors import UserError
+from grapebench.leaderboard.results import (
+    PER_QUERY_FILE,
+    QUERIES_FILE,
+    RESULT_FILE,
+    RUN_FILE,
+    SCHEMA_VERSION,
+    Result,
+    result_id,
+)
+
+PUBLISHED_BYTES = 300 * 1024
+"""git holds small things only."""
+LEFT_OUT = (RUN_FILE, QUERIES_FILE)
+"""Not published: large, and the benchmark's own texts; both can be made again from its data and the rewrites."""
+OPTIONAL = (*LEFT_OUT, PER_QUERY_FILE)
+"""What a published result may lack: the ranks too, where they would make it too large."""
+_ID = re.compile(r"[0-9a-f]{4,16}")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A result and where it lies."""
+
+    result: Result
+    folder: Path
+
+
+def published_dir() -> Path:
+    """The results that are published with the package."""
+    return catalog.folder() / "leaderboard" / "results"
+
+
+def folder_of(store: Path, suite: str, task: str, retriever: str, rewriter: str, identity: str) -> Path:
+    """Where a result belongs in a store. Names that are no file names are made so: the id keeps them apart."""
+    parts = [re.sub(r"[^\w.@+=-]+", "_", part).lstrip(".") or "_" for part in (suite, task, retriever, rewriter)]
+    return store.joinpath(*parts, identity)
+
+
+def load(folder: Path, *, hashes: bool = False) -> Result:
+    """Read one result; UserError, naming the file, where it is not whole.
+
+    With `hashes` the files beside it are hashed too. Those that a published result may lack may be absent.
+    """
+    path = folder / RESULT_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError("no result here: the file is missing", file=path) from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 text ({error.reason})", file=path) from None
+    except OSError as error:
+        raise files.explain_os_error(error, path) from error
+    result = _parse(text, path)
+    if result_id(result.determinants) != result.id:
+        raise UserError(f"the id {result.id} is not the hash of the determinants", file=path)
+    for name, expected in result.files.items():
+        beside = folder / name
+        if not beside.is_file():
+            if name not in OPTIONAL:
+                raise UserError("a file of the result is missing", file=beside)
+        elif hashes and files.sha256_file(beside) != expected:
+            raise UserError("the file is not the one the result was written with", file=beside)
+    return result
+
+
+def _parse(text: str, path: Path) -> Result:
+    from pydantic import ValidationError
+
+    try:
+        result = Result.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise UserError(f"not a result: {key + ': ' if key else ''}{first['msg']}{more}", file=path) from None
+    if result.schema_version != SCHEMA_VERSION:
+        raise UserError(
+            f"schema version {result.schema_version}, this grapebench reads version {SCHEMA_VERSION}", file=path
+        )
+    return result
+
+
+def find(stores: Sequence[Path]) -> tuple[list[Stored], list[UserError]]:
+    """All results in some stores and what is wrong with the others; one that lies in two stores is listed once."""
+    found: dict[str, Stored] = {}
+    broken = []
+    for store in stores:
+        for path in sorted(store.glob(f"*/*/*/*/*/{RESULT_FILE}")):
+            if path.parent.name.startswith("."):
+                continue  # another process is writing it
+            try:
+                result = load(path.parent)
+            except UserError as error:
+                broken.append(error)
+            else:
+                found.setdefault(result.id, Stored(result, path.parent))
+    return sorted(found.values(), key=lambda stored: stored.folder.parts[-5:]), broken
+
+
+def resolve(result: str, stores: Sequence[Path]) -> Path:
+    """The folder of a result that is named by its folder, its id or the unique beginning of its id."""
+    folder = Path(result).expanduser()
+    if folder.name == RESULT_FILE:
+        folder = folder.parent
+    if folder.is_dir():
+        return folder
+    if not _ID.fullmatch(result):
+        raise UserError(f"no result {result!r}", fix="give a result's folder, or at least 4 digits of its id")
+    matches: dict[str, Path] = {}
+    for store in stores:
+        for path in sorted(store.glob(f"*/*/*/*/{result}*/{RESULT_FILE}")):
+            matches.setdefault(path.parent.name, path.parent)
+    if not matches:
+        places = ", ".join(map(str, stores))
+        raise UserError(f"no result has an id that begins with {result!r}", fix=f"looked in {places}")
+    if len(matches) > 1:
+        raise UserError(f"several results begin with {result!r}: {', '.join(sorted(matches))}", fix="give more digits")
+    return next(iter(matches.values()))
+
+
+def publish(folder: Path, board: Path) -> Path:
+    """Copy a result into a board's folder of results, without its run file and the queries' own texts.
+
+    Where it would be too large, the ranks stay out too. Where it stands there already, it is left. Raises
+    UserError where the result is not whole or its rewrites alone are too large for git.
+    """
+    result = load(folder, hashes=True)
+    sizes = {
+        name: (folder / name).stat().st_size
+        for name in (RESULT_FILE, *result.files)
+        if name not in LEFT_OUT and (folder / name).is_file()
+    }
+    if sum(sizes.values()) > PUBLISHED_BYTES:
+        sizes.pop(PER_QUERY_FILE, None)
+    if (total := sum(sizes.values())) > PUBLISHED_BYTES:
+        limit = PUBLISHED_BYTES // 1024
+        raise UserError(f"the rewrites take {total // 1024} KiB; a published result has at most {limit}", file=folder)
+    goal = folder_of(board, result.suite, result.task, result.retriever.name, result.rewriter.name, result.id)
+    with files.atomic_folder(goal) as temporary:
+        for name in sizes:
+            shutil.copyfile(folder / name, temporary / name)
+    return goal

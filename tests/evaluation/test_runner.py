@@ -1,0 +1,450 @@
+"""The runner on a made-up world: a picture's bytes are its caption, and the retriever knows English words."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grapebench.errors import UserError
+from grapebench.evaluation import runner
+from grapebench.evaluation.protocols import PROTOCOLS, metrics_from_ranks
+from grapebench.evaluation.score import score_run
+from grapebench.evaluation.trec import read_run
+from grapebench.leaderboard import artifacts, store
+from grapebench.leaderboard.results import Result
+from grapebench.records import Dataset, Gallery, Query, Rewrite, Task
+from grapebench.rewriters import LoadedRewriter
+from grapebench.rewriters.setup import Setup
+
+COLOURS = ("red", "green", "blue", "black")
+SHAPES = ("circle", "square", "star", "moon", "fish")
+PLACES = ("sky", "sand", "snow")
+CAPTIONS = [f"{colour} {shape} {place}" for colour in COLOURS for shape in SHAPES for place in PLACES]
+
+
+class Memory:
+    """An ImageSource of captions."""
+
+    def __init__(self, captions: dict[str, str]) -> None:
+        self.captions = captions
+
+    def read(self, image_id: str) -> bytes:
+        return self.captions[image_id].encode()
+
+    def missing(self, image_ids: Iterable[str]) -> list[str]:
+        return [image for image in image_ids if image not in self.captions]
+
+    def sha256(self, image_ids: Sequence[str]) -> list[str]:
+        return [hashlib.sha256(self.read(image)).hexdigest() for image in image_ids]
+
+
+def word_vector(word: str) -> np.ndarray:
+    return np.random.default_rng(list(word.encode())).normal(size=16)
+
+
+def vectors(texts: Sequence[str]) -> np.ndarray:
+    rows = np.stack([sum(map(word_vector, text.split())) for text in texts])
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Words:
+    """A Retriever that counts its work."""
+
+    description: dict[str, Any] = {"weights_sha256": "5" * 64}  # noqa: RUF012
+
+    def __init__(self, fingerprint: str = "words") -> None:
+        self.fingerprint = fingerprint
+        self.encoded = 0
+
+    def encode_images(self, images: Sequence[bytes], names: Sequence[str]) -> np.ndarray:
+        self.encoded += len(images)
+        return vectors([image.decode() for image in images])
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.encoded += len(texts)
+        return vectors(texts)
+
+
+class Strip:
+    """Removes the prefix that the retriever does not know from each word; stops after `stop` queries."""
+
+    def __init__(self, stop: int | None = None) -> None:
+        self.stop = stop
+        self.asked: list[str] = []
+
+    def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+        for query in queries:
+            if len(self.asked) == self.stop:
+                raise KeyboardInterrupt
+            self.asked.append(query.id)
+            if query.id == "q7":
+                yield Rewrite(query.id, texts=(query.text,), raw="…", fallback="no words", completion_tokens=1)
+            else:
+                text = query.text.replace("x", "")
+                yield Rewrite(query.id, texts=(text,), raw=text, prompt_tokens=5, completion_tokens=3)
+
+
+def loaded(made: Any, name: str = "strip", **changes: Any) -> LoadedRewriter:
+    return LoadedRewriter(name, made, None, f"fingerprint of {name}", {"name": name}, sampled=False, **changes)
+
+
+def foreign(text: str) -> str:
+    return " ".join(f"x{word}" for word in text.split())
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home and a data folder of this test's own."""
+    monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "captions.json").write_text("{}")
+    return folder
+
+
+def task_of(root: Path, queries: Sequence[Query], protocol: str, family: str, captions: list[str] = CAPTIONS) -> Task:
+    gallery = Gallery(
+        tuple(f"i{n}" for n in range(len(captions))), Memory({f"i{n}": text for n, text in enumerate(captions)})
+    )
+    dataset = Dataset(tuple(queries), gallery, files=(root / "captions.json",), notes=("made up",))
+    return Task("words", "mini", "test", family, protocol, 1, dataset, root)
+
+
+@pytest.fixture
+def task(root: Path) -> Task:
+    queries = [
+        Query(f"q{n}", foreign(text), (f"i{n}",), language=("de", "zh")[n % 2]) for n, text in enumerate(CAPTIONS)
+    ]
+    return task_of(root, queries, "retrieval", "translate")
+
+
+@pytest.fixture
+def composed(root: Path) -> Task:
+    queries = [
+        Query(
+            f"q{n}",
+            "snow instead",
+            (f"i{n + 2}",),
+            reference=f"i{n}",
+            excluded=(f"i{n}",),
+            subset=tuple(f"i{m}" for m in range(n + 1, n + 6)),
+        )
+        for n in range(0, 54, 3)
+    ]
+    return task_of(root, queries, "composed", "compose")
+
+
+def go(task: Task, rewriter: Any = None, retriever: Any = None, into: Path | None = None, **changes: Any) -> Path:
+    seed = changes.pop("seed", 0)
+    setup = Setup("mini", task.family, seed, task.root)  # type: ignore[arg-type]
+    if not isinstance(rewriter, LoadedRewriter):
+        rewriter = loaded(rewriter or Strip())
+    return runner.run(
+        task,
+        rewriter,
+        retriever or Words(),
+        retriever_name="words",
+        setup=setup,
+        into=into or task.root.parent / "results",
+        command="grapebench run",
+        **changes,
+    )
+
+
+def sorted_ranks(task: Task, texts: Sequence[str]) -> np.ndarray:
+    """Ranks by the plain way: all cosines, sorted."""
+    images = vectors([task.gallery.images.read(image).decode() for image in task.gallery.ids])
+    ranks = []
+    for query, row in zip(task.queries, vectors(texts) @ images.T, strict=True):
+        order = [task.gallery.ids[column] for column in np.argsort(-row)]
+        ranks.append(1 + [image for image in order if image not in query.excluded].index(query.positives[0]))
+    return np.array(ranks)
+
+
+def test_the_figures_are_those_of_a_plain_computation(task: Task) -> None:
+    folder = go(task)
+    result = store.load(folder, hashes=True)
+    rewrites = [text if n == 7 else text.replace("x", "") for n, text in enumerate(q.text for q in task.queries)]
+    after, before = sorted_ranks(task, rewrites), sorted_ranks(task, [query.text for query in task.queries])
+    assert result.metrics == metrics_from_ranks(PROTOCOLS["retrieval"], after)
+    assert result.metrics_before == metrics_from_ranks(PROTOCOLS["retrieval"], before)
+    assert result.metrics["R@1"] > 0.9 > 0.5 > result.metrics_before["R@10"], "the world is as it was meant"
+    table = artifacts.read_per_query(folder / "per_query.parquet")
+    assert table["rank"] == after.tolist() and table["rank_before"] == before.tolist()
+    assert table["query_id"] == [query.id for query in task.queries]
+    assert set(table["candidates"]) == {len(CAPTIONS)} and table["cluster"][3] == "i3"
+    for key, delta in result.deltas.items():
+        assert delta.value == result.metrics[key] - result.metrics_before[key]
+        assert delta.low <= delta.value <= delta.high
+        bounds = result.intervals[key]
+        assert bounds.low <= result.metrics[key] <= bounds.high
+    assert set(result.intervals) == set(result.metrics) - {"median_rank"}
+
+
+def test_what_a_result_says(task: Task) -> None:
+    folder = go(task)
+    result = store.load(folder)
+    assert folder.relative_to(task.root.parent / "results").parts == ("mini", "words", "words", "strip", result.id)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "per_query.parquet", "queries.jsonl.gz", "result.json", "rewrites.jsonl.gz", "run.trec.gz",
+    ]  # fmt: skip
+    assert set(result.files) == {"per_query.parquet", "queries.jsonl.gz", "rewrites.jsonl.gz", "run.trec.gz"}
+    assert (result.queries, result.gallery, result.ties, result.duplicates) == (60, 60, 0, 0)
+    assert result.fallbacks == {"no words": 1}
+    assert (result.cost.prompt_tokens, result.cost.completion_tokens, result.cost.rewritten) == (5 * 59, 3 * 59 + 1, 60)
+    assert result.data.files == {"captions.json": hashlib.sha256(b"{}").hexdigest()}
+    assert result.data.notes == ["made up"]
+    assert result.environment.python and result.environment.packages["numpy"] == np.__version__
+    assert result.inflation.before.positive is not None and result.inflation.after.positive is not None
+    assert result.inflation.after.positive > result.inflation.before.positive
+
+
+def test_inflation_is_what_the_cosines_say(task: Task) -> None:
+    folder = go(task)
+    figures = store.load(folder).inflation.after
+    rewrites = [text if n == 7 else text.replace("x", "") for n, text in enumerate(q.text for q in task.queries)]
+    scores = (vectors(rewrites) @ vectors(CAPTIONS).T).astype(np.float64)
+    positive = np.diag(scores).copy()
+    np.fill_diagonal(scores, np.nan)
+    others = np.sort(scores, axis=1)[:, :-1][:, ::-1]
+    expected = (positive, others.mean(1), others[:, :10].mean(1), positive - others[:, 0])
+    got = (figures.positive, figures.others, figures.top_others, figures.margin)
+    assert got == pytest.approx([column.mean() for column in expected], abs=1e-4)
+    table = artifacts.read_per_query(folder / "per_query.parquet")
+    assert figures.margin == pytest.approx(np.mean(table["similarity_margin"]), abs=1e-12), "what is stored is averaged"
+
+
+def test_the_run_file_scores_the_same(task: Task, composed: Task) -> None:
+    for one in (task, composed):
+        folder = go(one)
+        found = store.load(folder).metrics
+        scored = score_run(one, read_run(folder / "run.trec.gz")).metrics
+        same = {key for key in found if key.startswith("R")}
+        assert {key: scored[key] for key in same} == {key: found[key] for key in same}
+
+
+def test_a_second_run_finds_the_first(task: Task) -> None:
+    first = go(task)
+    stamp = (first / "result.json").stat().st_mtime_ns
+
+    class Never:
+        def rewrite(self, queries: Sequence[Query]) -> Iterable[Rewrite]:
+            raise AssertionError("asked again")
+
+    retriever = Words()
+    assert go(task, Never(), retriever) == first
+    assert retriever.encoded == 0
+    assert (first / "result.json").stat().st_mtime_ns == stamp
+
+
+def test_the_same_work_gives_the_same_bytes(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = go(task, into=tmp_path / "one")
+    monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path / "other home"))
+    second = go(task, into=tmp_path / "two")
+    assert first.name == second.name and first != second
+    mine, theirs = store.load(first), store.load(second)
+    assert mine.files == theirs.files
+    changing = {"cost", "created", "environment"}
+    assert mine.model_dump(exclude=changing) == theirs.model_dump(exclude=changing)
+
+
+def test_a_killed_run_goes_on_where_it_was(task: Task) -> None:
+    killed = Strip(stop=25)
+    with pytest.raises(KeyboardInterrupt):
+        go(task, killed)
+    results = task.root.parent / "results"
+    assert not list(results.rglob("*")) if results.exists() else True
+    resumed = Strip()
+    result = store.load(go(task, resumed))
+    assert len(killed.asked) == 25 and set(killed.asked) | set(resumed.asked) == {q.id for q in task.queries}
+    assert not set(killed.asked) & set(resumed.asked)
+    assert result.cost.rewritten == 35 and result.cost.prompt_tokens == 5 * 59, "tokens are of all, time of this run"
+
+
+def test_a_run_killed_while_encoding_keeps_its_rewrites(task: Task) -> None:
+    class Interrupted(Words):
+        def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(task, retriever=Interrupted())
+    resumed, retriever = Strip(), Words()
+    go(task, resumed, retriever)
+    assert resumed.asked == []
+    assert retriever.encoded <= 120, "the gallery's vectors were stored by the first"
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "per_query.parquet", "queries.jsonl.gz", "rewrites.jsonl.gz", "run.trec.gz"]
+)
+def test_a_damaged_result_is_named_and_made_again(task: Task, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    folder = go(task)
+    whole = store.load(folder).files
+    (folder / name).write_bytes((folder / name).read_bytes()[:-20])
+    assert go(task) == folder
+    said = capsys.readouterr().err
+    assert "warning" in said and name in said and said.count("\n") == 1
+    assert store.load(folder, hashes=True).files == whole
+    (folder / name).unlink()
+    go(task)
+    assert (folder / name).is_file()
+
+
+def test_the_id_is_of_what_determines_the_result(task: Task) -> None:
+    base = go(task)
+    other_text = dataclasses.replace(
+        task, dataset=dataclasses.replace(task.dataset, queries=(*task.queries[:-1], Query("q59", "other", ("i59",))))
+    )
+    captions = [*CAPTIONS[:-1], "other pixels"]
+    other_pixels = task_of(task.root, task.queries, "retrieval", "translate", captions)
+    others = [
+        go(task, seed=1),
+        go(task, limit=10),
+        go(task, loaded(Strip(), "other")),
+        go(task, retriever=Words("other weights")),
+        go(other_text),
+        go(other_pixels),
+        go(dataclasses.replace(task, revision=2)),
+        go(dataclasses.replace(task, split="val")),
+        go(dataclasses.replace(task, suite="full")),
+    ]
+    assert len({folder.name for folder in [base, *others]}) == len(others) + 1
+    assert go(task, limit=len(task.queries)) == base, "a limit that limits nothing is none"
+
+
+def test_a_limit_asks_fewer_queries_of_the_whole_gallery(task: Task) -> None:
+    rewriter = Strip()
+    folder = go(task, rewriter, limit=10)
+    result = store.load(folder)
+    assert (result.queries, result.gallery, result.limit) == (10, 60, 10)
+    assert rewriter.asked == [f"q{n}" for n in range(10)]
+    assert artifacts.read_per_query(folder / "per_query.parquet")["candidates"] == [60] * 10
+
+
+def test_composed_queries(composed: Task, tmp_path: Path) -> None:
+    """The captioner's words reach the rewriter; the reference leaves the ranking; look-alikes are ranked apart."""
+    (tmp_path / "captioner.py").write_text(
+        "class Read:\n"
+        "    def caption(self, image_ids, gallery, retriever, store):\n"
+        "        return {image: gallery.images.read(image).decode() for image in image_ids}\n"
+    )
+
+    class Compose:
+        def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+            for query in queries:
+                assert query.reference_caption is not None
+                yield Rewrite(query.id, texts=(query.reference_caption.rsplit(" ", 1)[0] + " snow",))
+
+    captioned = loaded(Compose(), "compose", captioner=f"{tmp_path / 'captioner.py'}:Read")
+    folder = go(composed, captioned)
+    result = store.load(folder)
+    assert result.metrics["R@1"] == result.metrics["R_subset@1"] == 1
+    assert result.rewriter.captioner is not None and result.determinants["captioner"]
+    assert "R@50" in result.metrics and "R_subset@3" in result.metrics
+    table = artifacts.read_per_query(folder / "per_query.parquet")
+    assert set(table["candidates"]) == {59}
+    assert table["subset_rank"] == [1] * 18 and max(table["subset_rank_before"]) > 1
+    listed = {(q.id, q.reference) for q in composed.queries}
+    with gzip.open(folder / "run.trec.gz", "rt") as lines:
+        rows = [line.split() for line in lines]
+    assert not listed & {(row[0], row[2]) for row in rows}
+    assert len(rows) == 18 * 59, "every candidate, for they are fewer than 100"
+
+
+def test_multilingual_figures(task: Task) -> None:
+    result = store.load(go(dataclasses.replace(task, protocol="multilingual")))
+    assert result.metrics["R@10"] == pytest.approx((result.metrics["R@10/de"] + result.metrics["R@10/zh"]) / 2)
+    assert {"R@10", "R@10/de", "R@10/zh"} <= set(result.intervals) & set(result.deltas)
+
+
+def test_ties_and_duplicates(root: Path) -> None:
+    captions = [*CAPTIONS[:10], CAPTIONS[0], CAPTIONS[0]]
+    queries = [Query(f"q{n}", CAPTIONS[n], (f"i{n}",)) for n in range(10)]
+    task = task_of(root, queries, "retrieval", "translate", captions)
+    folder = go(task)
+    result = store.load(folder)
+    assert result.duplicates == 3, "three images that have a twin"
+    assert result.ties == 0.1
+    table = artifacts.read_per_query(folder / "per_query.parquet")
+    assert (table["rank"][0], table["above"][0], table["equal"][0]) == (3, 0, 2), "ties count against the target"
+
+
+def test_rewrites_are_kept_as_they_were(task: Task) -> None:
+    class Both:
+        def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+            for query in queries:
+                yield Rewrite(
+                    query.id, texts=("red", "<star>"), images=("i3",), weights=(1.0, 0.5, 0.25), trace={"seen": "红"}
+                )
+
+    folder = go(task, Both())
+    texts = list(artifacts.read_lines(folder / "queries.jsonl.gz"))
+    assert texts[0] == {"query_id": "q0", "text": "xred xcircle xsky"}
+    rows = list(artifacts.read_lines(folder / "rewrites.jsonl.gz"))
+    assert len(rows) == len(texts) == 60
+    assert rows[0] == {
+        "query_id": "q0",
+        "rewrite": "red + <star> + <image i3>",
+        "texts": ["red", "<star>"],
+        "images": ["i3"],
+        "weights": [1.0, 0.5, 0.25],
+        "trace": {"seen": "红"},
+    }
+    seventh = list(artifacts.read_lines(go(task, loaded(Strip(), "other")) / "rewrites.jsonl.gz"))[7]
+    assert seventh == {"query_id": "q7", "raw": "…", "fallback": "no words"}, "searched as it came"
+
+
+@pytest.mark.parametrize("unlabelled", [1, 60])
+def test_a_split_without_labels_is_refused_before_any_work(task: Task, unlabelled: int) -> None:
+    hidden = tuple(
+        dataclasses.replace(query, positives=()) if n < unlabelled else query for n, query in enumerate(task.queries)
+    )
+    task = dataclasses.replace(task, dataset=dataclasses.replace(task.dataset, queries=hidden))
+    rewriter, retriever = Strip(), Words()
+    with pytest.raises(UserError, match=rf"labels of words test are not public \({unlabelled} of 60.*--split"):
+        go(task, rewriter, retriever)
+    assert rewriter.asked == [] and retriever.encoded == 0
+
+
+def test_progress_is_reported(task: Task) -> None:
+    reports: list[tuple[str, int, int]] = []
+    go(task, report=lambda *told: reports.append(told))
+    assert reports[0] == ("rewriting", 0, 60) and ("rewriting", 60, 60) in reports
+    stages = list(dict.fromkeys(stage for stage, _, _ in reports))
+    assert stages == ["rewriting", "encoding images", "encoding queries", "encoding rewrites"]
+    assert reports[-1][1] == reports[-1][2]
+
+
+def test_vectors_that_were_brought_along_need_no_pictures(task: Task) -> None:
+    class Brought(Words):
+        def look_up_images(self, names: Sequence[str]) -> np.ndarray:
+            return vectors([CAPTIONS[int(name[1:])] for name in names])
+
+        def look_up_texts(self, texts: Sequence[str]) -> np.ndarray:
+            return vectors(texts)
+
+    expected = store.load(go(task))
+    without = dataclasses.replace(task.dataset, gallery=Gallery(task.gallery.ids, Memory({})))
+    result = store.load(go(dataclasses.replace(task, dataset=without), retriever=Brought("brought")))
+    assert result.metrics == expected.metrics
+    assert result.duplicates is None and result.data.images is None
+
+    class BroughtTexts(Brought):
+        def look_up_images(self, names: Sequence[str]) -> None:  # type: ignore[override]
+            return None
+
+    result = store.load(go(task, retriever=BroughtTexts("texts")))
+    assert result.duplicates == 0 and result.metrics == expected.metrics
+
+
+def test_result_json_is_plain_json(task: Task) -> None:
+    text = (go(task) / "result.json").read_text(encoding="utf-8")
+    assert Result(**json.loads(text)).id == json.loads(text)["id"]

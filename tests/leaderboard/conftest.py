@@ -1,0 +1,137 @@
+"""Results made up for the tests of the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grapebench import files
+from grapebench.leaderboard.results import (
+    PER_QUERY_FILE,
+    QUERIES_FILE,
+    REWRITES_FILE,
+    RUN_FILE,
+    Cost,
+    Data,
+    Delta,
+    Environment,
+    Inflation,
+    Interval,
+    Result,
+    RetrieverRecord,
+    RewriterRecord,
+    Similarities,
+    result_id,
+)
+from grapebench.leaderboard.store import folder_of
+
+Make = Callable[..., Result]
+
+
+@pytest.fixture
+def make_result() -> Make:
+    """A result from the few things that matter to a board."""
+
+    def make(
+        rewriter: str = "llm",
+        r10: float = 0.5,
+        *,
+        suite: str = "mini",
+        task: str = "cirr",
+        protocol: str = "composed",
+        seed: int = 0,
+        oracle: bool = False,
+        fingerprint: str = "f" * 64,
+        weights: str = "a" * 64,
+        more: dict[str, float] | None = None,
+        **changes: Any,
+    ) -> Result:
+        metrics = {"R@1": r10 / 4, "R@5": r10 / 2, "R@10": r10, "MRR": r10 / 3, "median_rank": 7.0}
+        if protocol == "composed":
+            metrics |= {"R@50": min(1.0, r10 * 1.5), "R_subset@1": r10 / 3}
+        metrics |= more or {}
+        shares = {key: value for key, value in metrics.items() if key != "median_rank"}
+        split = changes.get("split", "test1")
+        determinants = {"suite": suite, "task": task, "rewriter": rewriter, "seed": seed, "split": split}
+        determinants |= {"fingerprint": fingerprint, "weights": weights}
+        values: dict[str, Any] = {
+            "id": result_id(determinants),
+            "determinants": determinants,
+            "suite": suite,
+            "task": task,
+            "family": "compose",
+            "revision": 1,
+            "protocol": protocol,
+            "split": split,
+            "seed": seed,
+            "retriever": RetrieverRecord(
+                name="mini-clip", fingerprint=weights, description={"weights_sha256": weights}
+            ),
+            "rewriter": RewriterRecord(
+                name=rewriter, title=f"The {rewriter}", mechanism="lm", fingerprint=fingerprint, oracle=oracle
+            ),
+            "queries": 1000,
+            "gallery": 990,
+            "metrics": metrics,
+            "metrics_before": {key: value / 2 for key, value in metrics.items()},
+            "intervals": {key: Interval(low=max(0, v - 0.02), high=min(1, v + 0.02)) for key, v in shares.items()},
+            "deltas": {key: Delta(value=v - 0.4, low=v - 0.43, high=v - 0.37) for key, v in shares.items()},
+            "ties": 0.001,
+            "duplicates": 2,
+            "fallbacks": {"empty": 3},
+            "inflation": Inflation(
+                before=Similarities(positive=0.3, others=0.1, top_others=0.25, margin=0.05),
+                after=Similarities(positive=0.4, others=0.1, top_others=0.3, margin=0.1),
+            ),
+            "cost": Cost(
+                prompt_tokens=100,
+                completion_tokens=50,
+                rewrite_seconds=2.0,
+                encode_seconds=1.0,
+                rewritten=1000,
+                ms_per_query=2.0,
+            ),
+            "environment": Environment(
+                grapebench="0.1.0",
+                commit="0123456789abcdef0123456789abcdef01234567",
+                dirty=False,
+                python="3.11.2",
+                packages={"torch": "2.15.0"},
+                platform="Linux",
+                cpu="a processor",
+                gpu=None,
+            ),
+            "command": f"grapebench run --task {task} --rewriter {rewriter} --suite {suite} --seed {seed}",
+            "created": "2025-01-01T00:00:00Z",
+            "data": Data(dataset="d" * 64, images="e" * 64),
+            "files": {},
+        }
+        return Result(**values | changes)
+
+    return make
+
+
+@pytest.fixture
+def save_result() -> Callable[[Path, Result], Path]:
+    """Write a made-up result with small files beside it into a store."""
+
+    def save(store: Path, result: Result) -> Path:
+        folder = folder_of(store, result.suite, result.task, result.retriever.name, result.rewriter.name, result.id)
+        folder.mkdir(parents=True)
+        contents = {
+            REWRITES_FILE: b"rewrites",
+            QUERIES_FILE: b"queries",
+            PER_QUERY_FILE: b"ranks" * 40,
+            RUN_FILE: b"run",
+        }
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        hashes = {name: files.sha256(content) for name, content in contents.items()}
+        text = result.model_copy(update={"files": hashes}).model_dump_json(indent=2)
+        (folder / "result.json").write_text(text, encoding="utf-8")
+        return folder
+
+    return save

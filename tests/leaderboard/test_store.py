@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grapebench.errors import UserError
+from grapebench.leaderboard import store
+from grapebench.leaderboard.results import SCHEMA_VERSION
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_found_and_loaded(tmp_path: Path, make_result: Any, save_result: Any) -> None:
+    saved = {make_result("llm").id: save_result(tmp_path, make_result("llm"))}
+    saved[make_result("identity").id] = save_result(tmp_path, make_result("identity"))
+    found, broken = store.find([tmp_path])
+    assert {one.result.id: one.folder for one in found} == saved and broken == []
+    assert found[0].folder.relative_to(tmp_path).parts[:4] == ("mini", "cirr", "mini-clip", "identity")
+    assert store.load(saved[make_result("llm").id], hashes=True).rewriter.name == "llm"
+
+
+def test_a_result_in_two_stores_is_listed_once(tmp_path: Path, make_result: Any, save_result: Any) -> None:
+    for name in ("mine", "published"):
+        save_result(tmp_path / name, make_result())
+    found, _ = store.find([tmp_path / "mine", tmp_path / "published", tmp_path / "absent"])
+    assert [one.folder.relative_to(tmp_path).parts[0] for one in found] == ["mine"]
+
+
+def test_broken_results_are_named_and_the_rest_is_found(tmp_path: Path, make_result: Any, save_result: Any) -> None:
+    broken = {name: save_result(tmp_path, make_result(name)) for name in "abcdef"}
+    save_result(tmp_path, make_result("whole"))
+    (broken["a"] / "result.json").write_text('{"id": ')
+    edit(broken["b"], suite="tiny")
+    edit(broken["c"], schema_version=SCHEMA_VERSION + 1)
+    edit(broken["d"], determinants={"task": "cirr", "seed": 5})
+    (broken["e"] / "rewrites.jsonl.gz").unlink()
+    (broken["f"] / "result.json").write_bytes(b"\xff\xfe")
+    found, errors = store.find([tmp_path])
+    assert [one.result.rewriter.name for one in found] == ["whole"]
+    said = {Path(str(error.file)).relative_to(tmp_path).parts[3]: str(error) for error in errors}
+    expected = {
+        "a": "not a result: Invalid JSON", "b": "suite: Input should be 'mini' or 'full'", "c": "schema version 2",
+        "d": "not the hash of the determinants", "e": "a file of the result is missing", "f": "not UTF-8",
+    }  # fmt: skip
+    assert {name: expected[name] in said[name] for name in expected} == dict.fromkeys(expected, True), said
+
+
+def test_hashes_are_checked_where_asked(tmp_path: Path, make_result: Any, save_result: Any) -> None:
+    folder = save_result(tmp_path, make_result())
+    (folder / "rewrites.jsonl.gz").write_bytes(b"other rewrites")
+    store.load(folder)
+    with pytest.raises(UserError, match="not the one the result was written with"):
+        store.load(folder, hashes=True)
+
+
+def test_resolve(tmp_path: Path, make_result: Any, save_result: Any) -> None:
+    stores = [tmp_path / "mine", tmp_path / "published"]
+    results = [make_result("llm", seed=seed) for seed in range(40)]
+    folders = {result.id: save_result(stores[result.seed % 2], result) for result in results}
+    one, folder = next(iter(folders.items()))
+    assert store.resolve(str(folder), []) == folder
+    assert store.resolve(str(folder / "result.json"), []) == folder
+    assert store.resolve(one, stores) == store.resolve(one[:12], stores) == folder
+    with pytest.raises(UserError, match="no result has an id that begins with '0000000000000000'"):
+        store.resolve("0" * 16, stores)
+    with pytest.raises(UserError, match="give a result's folder, or at least 4 digits"):
+        store.resolve("no-such-folder", stores)
+
+
+def test_an_ambiguous_beginning_is_refused(tmp_path: Path, make_result: Any, save_result: Any) -> None:
+    folder = save_result(tmp_path, make_result())
+    twin = folder.with_name(folder.name[:8] + "00000000")
+    twin.mkdir()
+    (twin / "result.json").write_text("{}")
+    with pytest.raises(UserError, match=f"{twin.name}.*give more digits"):
+        store.resolve(folder.name[:8], [tmp_path])
+    assert store.resolve(folder.name, [tmp_path]) == folder
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "ViT-B-32@openai", ".hidden", "名前", ".."])
+def test_names_stay_inside_the_store(tmp_path: Path, name: str) -> None:
+    folder = store.folder_of(tmp_path, "mini", "cirr", name, name, "0" * 16)
+    assert len(folder.relative_to(tmp_path).parts) == 5
+    assert folder.resolve().is_relative_to(tmp_path.resolve())
+    assert not any(part.startswith(".") for part in folder.relative_to(tmp_path).parts)
+
+
+def test_publish_leaves_out_the_run_file_and_the_texts(tmp_path: Path, make_result: Any, save_result: Any) -> None:
+    folder = save_result(tmp_path / "mine", make_result())
+    goal = store.publish(folder, tmp_path / "board")
+    assert sorted(path.name for path in goal.iterdir()) == [
+        "per_query.parquet", "result.json", "rewrites.jsonl.gz",
+    ]  # fmt: skip
+    assert {"run.trec.gz", "queries.jsonl.gz"} < set(store.load(goal, hashes=True).files)
+    assert store.publish(folder, tmp_path / "board") == goal, "publishing again changes nothing"
+    assert [one.folder for one in store.find([tmp_path / "board"])[0]] == [goal]
+
+
+def test_publish_refuses_what_is_too_large_or_changed(
+    tmp_path: Path, make_result: Any, save_result: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_result(tmp_path / "mine", make_result())
+    size = (folder / "result.json").stat().st_size
+    monkeypatch.setattr(store, "PUBLISHED_BYTES", size + 100)
+    goal = store.publish(folder, tmp_path / "small board")
+    assert sorted(path.name for path in goal.iterdir()) == ["result.json", "rewrites.jsonl.gz"], "the ranks stay out"
+    monkeypatch.setattr(store, "PUBLISHED_BYTES", size)
+    with pytest.raises(UserError, match="at most"):
+        store.publish(folder, tmp_path / "board")
+    (folder / "rewrites.jsonl.gz").write_bytes(b"x")
+    with pytest.raises(UserError, match="not the one"):
+        store.publish(folder, tmp_path / "board")
+    assert not (tmp_path / "board").exists()
