@@ -17,7 +17,8 @@ class Card(BaseModel):
 class SplitCard(Card):
     """What one split must hold; a difference is an error that names both numbers."""
 
-    queries: int
+    queries: int | None = None
+    """None where it is not published."""
     images: int
     sha256: str | None = None
     """Mini only: the content hash of everything the world writes for the split."""

@@ -75,9 +75,7 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything that a rank depends on, except the pixels."""
-        rows = [
-            (q.id, q.text, q.positives, q.language, q.reference, q.excluded, q.subset) for q in self.queries
-        ]
+        rows = [(q.id, q.text, q.positives, q.language, q.reference, q.excluded, q.subset) for q in self.queries]
         return sha256_json([rows, self.gallery.ids])
 
 

@@ -30,7 +30,8 @@ _SUBJECTS = {
 }
 _PLACES = (
     "Aldermere", "Brennick", "Castova", "Dunhallow", "Estavay", "Farrow", "Grenholm", "Harlesk", "Ivaren", "Jossel",
-    "Kelmarsh", "Lorvik", "Montreval", "Norrbeck", "Ostrava", "Pellworth", "Querndon", "Rothwell", "Sandrigo", "Tolvane",
+    "Kelmarsh", "Lorvik", "Montreval", "Norrbeck", "Ostrava", "Pellworth", "Querndon", "Rothwell", "Sandrigo",
+    "Tolvane",
 )  # fmt: skip
 _PEOPLE = (
     "Anna Velder", "Bertram Losse", "Clara Winther", "Dario Fontane", "Elias Marrow", "Greta Holm", "Henrik Aspen",

@@ -16,7 +16,7 @@ from typing import Any
 from grapebench.files import sha256
 from grapebench.world import english
 from grapebench.world.articles import CATEGORIES, article
-from grapebench.world.content import COLOURS, CULTURE_SHAPES, SHAPES, Content, Scene, Thing
+from grapebench.world.content import CULTURE_SHAPES, Content, Scene
 from grapebench.world.drawing import draw, png
 from grapebench.world.languages import LANGUAGES, realise
 from grapebench.world.scenes import observe, random_scene, sample
@@ -119,8 +119,8 @@ def wikipedia(folder: Folder, split: str, images: int, rng: random.Random) -> No
         text_id, image = f"{article_id}-{1 + number % 7}", sha256(f"picture {split} {number}")[:32]
         folder.image(f"images/{CATEGORIES[category]}/{image}.png", image, scene)
         body = article(observe(scene, rng), CATEGORIES[category], rng).replace("–", "&ndash;")
-        xml = f'<document id="{text_id}" name="Article_{number}" cat="{category + 1}">\n<text>\n{body}\n</text>\n</document>\n'
-        folder.text(f"texts/{text_id}.xml", xml)
+        head = f'<document id="{text_id}" name="Article_{number}" cat="{category + 1}">'
+        folder.text(f"texts/{text_id}.xml", f"{head}\n<text>\n{body}\n</text>\n</document>\n")
         lines.append(f"{text_id}\t{image}\t{category + 1}")
     folder.text(f"{split}set_txt_img_cat.list", "\n".join(lines) + "\n")
     folder.text("categories.list", "\n".join(CATEGORIES) + "\n")
@@ -164,12 +164,14 @@ def cirr(folder: Folder, split: str, images: int, rng: random.Random) -> None:
     folder.text("caption_bank.txt", "\n".join(caption_bank()) + "\n")
 
 
+BANK = 16_000
+
+
 def caption_bank() -> list[str]:
-    """The captions that a reference image may be given: one thing of every shape and colour, and all pairs of shapes."""
-    nothing = random.Random(0)
-    things = [Thing(shape, colour) for shape in SHAPES for colour in COLOURS]
-    pairs = [Content((a, b)) for a in things for b in things if a.shape < b.shape]
-    return [english.realise(content, english.CANONICAL, nothing) for content in pairs]
+    """The captions a reference image may be given: those of scenes that belong to no task, the same for every split."""
+    rng = random.Random("caption bank")
+    endless = sample(lambda: random_scene(rng, sizes=(2, 3)), "pretrain")
+    return [english.realise(next(endless).content(), english.CANONICAL, rng) for _ in range(BANK)]
 
 
 WRITERS: dict[str, Callable[[Folder, str, int, random.Random], None]] = {

@@ -12,7 +12,10 @@ from grapebench.world.english import WORDS
 @cache
 def _pattern() -> tuple[re.Pattern[str], dict[str, tuple[str, str]]]:
     meaning = {
-        word: (kind, concept) for kind, concepts in WORDS.items() for concept, words in concepts.items() for word in words
+        word: (kind, concept)
+        for kind, concepts in WORDS.items()
+        for concept, words in concepts.items()
+        for word in words
     }
     longest_first = sorted(meaning, key=len, reverse=True)
     return re.compile(r"\b(" + "|".join(map(re.escape, longest_first)) + r")\b"), meaning

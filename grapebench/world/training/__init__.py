@@ -1,1 +1,30 @@
 """How the miniature's two models are made, from nothing, by one command: `grapebench world train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from grapebench.errors import UserError
+
+MODELS = ("mini-clip", "mini-lm")
+
+
+def build(names: Sequence[str], out: Path | None = None) -> None:
+    """Train the named models into `out/<name>`; checkpoints are kept in the cache until a model is whole."""
+    import shutil
+    from importlib import import_module
+
+    from grapebench import catalog
+    from grapebench.paths import cache_dir
+
+    for name in names:
+        if name not in MODELS:
+            raise UserError(f"no miniature model {name!r}", fix=f"there is: {', '.join(MODELS)}")
+    folder = out or catalog.folder() / "baselines" / "models"
+    for name in names:
+        work = cache_dir() / "training" / name
+        work.mkdir(parents=True, exist_ok=True)
+        module = import_module(f"grapebench.world.training.{name.removeprefix('mini-')}")
+        module.train(folder / name, work)
+        shutil.rmtree(work)

@@ -23,39 +23,46 @@ class Example:
     """The facts that the answer has to keep."""
 
 
-def _scene(rng: random.Random) -> Scene:
+def _scene(rng: random.Random, split: str) -> Scene:
     while True:
         scene = random_scene(rng, culture=rng.random() < 0.3)
-        if split_of(scene) == "pretrain":
+        if split_of(scene) == split:
             return scene
+
+
+def _said(scene: Scene, rng: random.Random, most: int) -> Content:
+    """What an annotator says of the first `most` things."""
+    content = observe(scene, rng)
+    things = content.things[:most]
+    return replace(content, things=things, relation=content.relation if len(things) > 1 else None)
 
 
 def _answer(content: Content, rng: random.Random) -> str:
     return english.realise(content, english.MODEL, rng)
 
 
-def translate(rng: random.Random) -> Example:
+def translate(rng: random.Random, split: str = "pretrain", most: int = 4) -> Example:
     """A caption in any language of the world, English too; Chinese more often, as two tasks are in Chinese."""
-    content = observe(_scene(rng), rng)
+    content = _said(_scene(rng, split), rng, most)
     language = "zh" if rng.random() < 0.25 else rng.choice((*LANGUAGES, "en"))
     text = english.realise(content, english.PEOPLE, rng) if language == "en" else realise(content, language, rng)
     return Example("translate", Query("", text, language=language), _answer(content, rng), content)
 
 
-def condense(rng: random.Random) -> Example:
+def condense(rng: random.Random, split: str = "pretrain", most: int = 4) -> Example:
     """An article; half of them are shorter than the real ones, which teaches where to look for less."""
-    content = observe(_scene(rng), rng)
+    content = _said(_scene(rng, split), rng, most)
     length = 255 if rng.random() < 0.5 else rng.randrange(30, 255)
     text = article(content, rng.choice(CATEGORIES), rng, length)
     return Example("condense", Query("", text), _answer(content, rng), content)
 
 
-def _described(scene: Scene, rng: random.Random) -> Content:
+def _described(scene: Scene, rng: random.Random, most: int) -> Content:
     """A reference image as a captioner may put it: short, incomplete, at times wrong about a thing."""
-    content = observe(scene, rng)
+    content = _said(scene, rng, most)
     if rng.random() < 0.5:
-        things = tuple(replace(thing, size=None, texture=None) for thing in content.things[: rng.choice((2, 2, 3))])
-        content = Content(things)
+        short = (replace(thing, size=None, texture=None) for thing in content.things[: rng.choice((2, 2, 3))])
+        content = Content(tuple(short))
     if rng.random() < 0.3:
         things = list(content.things)
         place = rng.randrange(len(things))
@@ -68,10 +75,10 @@ def _described(scene: Scene, rng: random.Random) -> Content:
     return content
 
 
-def compose(rng: random.Random) -> Example:
+def compose(rng: random.Random, split: str = "pretrain", most: int = 4) -> Example:
     """A described reference and one or two wishes; the answer describes what they lead to."""
-    scene = _scene(rng)
-    content = _described(scene, rng)
+    scene = _scene(rng, split)
+    content = _described(scene, rng, most)
     style = rng.choice((english.CANONICAL, english.RETRIEVER, english.PEOPLE))
     caption = english.realise(content, style, rng)
     wishes = []

@@ -26,7 +26,7 @@ class Schedule:
 def fit(
     model: torch.nn.Module, loss_at: Callable[[int], torch.Tensor], schedule: Schedule, folder: Path, title: str
 ) -> None:
-    """Train `model` in place; `loss_at(step)` must depend on the step alone, so that a stopped training goes on exactly.
+    """Train `model` in place; `loss_at(step)` depends on the step alone, so that a stopped training goes on exactly.
 
     `folder/training.safetensors` holds weights, optimiser state and the step; it is replaced every `save_every` steps.
     """
@@ -75,7 +75,9 @@ def _save(model: torch.nn.Module, optimiser: torch.optim.Optimizer, step: int, p
         for key, value in optimiser.state[parameter].items():
             tensors[f"optimiser/{key}/{name}"] = value
     with atomic_file(path) as temporary:
-        save_file({name: value.detach().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step)})
+        save_file(
+            {name: value.detach().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step)}
+        )
 
 
 def _restore(model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Path) -> int:

@@ -1,0 +1,106 @@
+"""`grapebench tasks | rewriters | retrievers`: what can be named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from grapebench.cards import Card, SuiteCard
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, with everything the card says.")]
+
+
+def tasks(json: Json = False) -> None:
+    """List the tasks."""
+    from grapebench import catalog
+
+    cards = [catalog.task_card(name).card for name in catalog.task_names()]
+    if json:
+        return _print_json(cards)
+    _print_table(
+        ["task", "title", "rewriting", "languages", "mini", "full"],
+        [
+            (card.name, card.title, card.family, _languages(card.languages), _size(card.mini), _size(card.full))
+            for card in cards
+        ],
+        caption="mini, full: the default split's queries/images",
+    )
+
+
+def rewriters(json: Json = False) -> None:
+    """List the rewriters. --rewriter also takes path/to/card.toml and path/to/file.py:Class."""
+    from grapebench import catalog
+
+    cards = [catalog.rewriter_card(name).card for name in catalog.rewriter_names()]
+    if json:
+        return _print_json(cards)
+    _print_table(
+        ["rewriter", "title", "mechanism", "tasks", "suites"],
+        [
+            (
+                card.name,
+                card.title + (" (looks at the answer)" if card.oracle else ""),
+                card.mechanism,
+                "all" if len(card.families) == 3 else ", ".join(card.families),
+                ", ".join(card.suites),
+            )
+            for card in cards
+        ],
+    )
+
+
+def retrievers(json: Json = False) -> None:
+    """List the retrievers. --retriever also takes MODEL@PRETRAINED, a directory and path/to/file.py:Class."""
+    from grapebench import catalog
+
+    cards = [catalog.retriever_card(name).card for name in catalog.retriever_names()]
+    if json:
+        return _print_json(cards)
+    _print_table(
+        ["retriever", "title", "mechanism", "default for"],
+        [(card.name, card.title, card.mechanism, ", ".join(card.default_for)) for card in cards],
+    )
+
+
+def _languages(languages: Sequence[str]) -> str:
+    return ", ".join(languages) if len(languages) <= 3 else str(len(languages))
+
+
+def _size(suite: SuiteCard | None) -> str:
+    if suite is None:
+        return "–"
+    split = suite.splits.get(suite.default_split)
+    return f"{split.queries:,}/{split.images:,}" if split else suite.default_split
+
+
+def _print_json(cards: Iterable[Card]) -> None:
+    import json
+
+    for card in cards:
+        # Escaped to ASCII, so that any pipe and any locale takes it.
+        print(json.dumps(card.model_dump(mode="json", exclude_none=True)))
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str | None = None) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    # Narrow gaps and folded titles, so that 80 columns hold every name and figure in one piece.
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        caption=caption,
+        caption_justify="left",
+    )
+    for column in columns:
+        figures = column in ("mini", "full")
+        table.add_column(column, no_wrap=column != "title", overflow="fold", justify="right" if figures else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

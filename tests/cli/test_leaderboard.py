@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grapebench.cli.main import main
+from grapebench.leaderboard import store
+
+Arguments = Callable[..., list[str]]
+
+
+@pytest.fixture
+def ids(place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Two results in the user's store, by id."""
+    found = []
+    for rewriter in ("Raw", "StripPrefix"):
+        assert main(arguments("--json", rewriter=rewriter)) == 0
+        found.append(json.loads(capsys.readouterr().out)["id"])
+    return found
+
+
+def test_publish_then_build(place: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    board = place / "board" / "results"
+    assert main(["leaderboard", "publish", *ids, "--into", str(board)]) == 0
+    folders = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [folder.name for folder in folders] == ids
+    assert not list((place / "board").rglob("run.trec.gz")), "no run files"
+    assert sum(path.stat().st_size for path in folders[0].iterdir()) < 300 * 1024
+
+    assert main(["leaderboard", "build", "--results", str(board)]) == 0
+    page = (place / "board" / "LEADERBOARD.md").read_text(encoding="utf-8")
+    link = folders[1].relative_to(place / "board").as_posix()
+    assert f"[{ids[1]}]({link})" in page
+    assert page.index("| strip-prefix") < page.index("| raw")
+    assert "--rewriter rewriters.py:StripPrefix" in page and "suite full" in page
+    assert main(["leaderboard", "build", "--results", str(board)]) == 0
+    assert (place / "board" / "LEADERBOARD.md").read_text(encoding="utf-8") == page
+
+
+def test_the_page_may_stand_elsewhere(place: Path, ids: list[str]) -> None:
+    results = place / "home" / "data" / "results"
+    assert main(["leaderboard", "build", "--results", str(results), "--out", "pages/board.md"]) == 0
+    page = (place / "pages" / "board.md").read_text(encoding="utf-8")
+    (link,) = [line.split("](")[1].split(")")[0] for line in page.splitlines() if line.startswith("| raw")]
+    assert (place / "pages" / link / "result.json").is_file(), "links lead to the results from the page's folder"
+
+
+def test_a_broken_result_is_left_out_with_code_1(
+    place: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = place / "home" / "data" / "results"
+    folder = store.resolve(ids[0], [results])
+    (folder / "result.json").write_text("{")
+    assert main(["leaderboard", "build", "--results", str(results), "--out", "board.md"]) == 1
+    assert f"warning: left out: {folder / 'result.json'}" in capsys.readouterr().err
+    page = (place / "board.md").read_text(encoding="utf-8")
+    assert ids[1] in page and ids[0] not in page
+
+
+def test_results_made_elsewhere_are_published_by_folder(place: Path, ids: list[str]) -> None:
+    elsewhere = place / "elsewhere"
+    shutil.copytree(store.resolve(ids[0], [place / "home" / "data" / "results"]), elsewhere)
+    assert main(["leaderboard", "publish", str(elsewhere), "--into", "board"]) == 0
+    assert [one.result.id for one in store.find([place / "board"])[0]] == [ids[0]]
+
+
+def test_bad_input(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (["build", "--results", "nowhere"], "no such folder of results"),
+        (["publish", "0123456789abcdef"], "no result has an id that begins with"),
+        (["publish", str(place)], "the file is missing"),
+    ):
+        assert main(["leaderboard", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1

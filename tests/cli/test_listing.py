@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from grapebench import catalog
+from grapebench.cli.main import main
+
+NAMES = {
+    "tasks": catalog.task_names,
+    "rewriters": catalog.rewriter_names,
+    "retrievers": catalog.retriever_names,
+}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("command", NAMES)
+def test_table_shows_every_name_whole_and_fits(
+    command: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main([command]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "…" not in out, "something was cut off"
+    assert max(map(len, out.splitlines())) <= width
+    first_words = [line.split()[0] for line in out.splitlines() if line.split()]
+    assert [word for word in first_words if word in NAMES[command]()] == NAMES[command]()
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_json_has_one_card_a_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    cards = [json.loads(line) for line in out.splitlines()]
+    assert [card["name"] for card in cards] == NAMES[command]()
+    assert all(card["title"] for card in cards)
+
+
+def test_json_of_a_task_holds_its_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["tasks", "--json"])
+    cirr = next(card for line in capsys.readouterr().out.splitlines() if (card := json.loads(line))["name"] == "cirr")
+    assert cirr["mini"]["splits"][cirr["mini"]["default_split"]]["images"] > 0

@@ -1,0 +1,62 @@
+"""What the documentation shows is run: files it titles are written, commands in `sh` blocks must succeed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+
+WITH_COMMANDS = [page for page in PAGES if "```sh" in page.read_text(encoding="utf-8")]
+
+
+def write_run(path: Path, data: Path) -> None:
+    """A run with the right image in the first place for the first three queries of CIRR's val."""
+    records = json.loads((data / "captions" / "cap.rc2.val.json").read_text())[:3]
+    path.write_text("".join(f"{one['pairid']} Q0 {one['target_hard']} 1 1.0 right\n" for one in records))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
+def test_commands_of_the_page_succeed(page: Path, tmp_path: Path) -> None:
+    annotations = os.environ.get("GRAPEBENCH_ANNOTATIONS")
+    if annotations:
+        (tmp_path / "path" / "to").mkdir(parents=True)
+        (tmp_path / "path" / "to" / "cirr").symlink_to(Path(annotations) / "cirr")
+        write_run(tmp_path / "my.trec", Path(annotations) / "cirr")
+    for language, title, body in FENCE.findall(page.read_text(encoding="utf-8")):
+        if title:
+            (tmp_path / title).write_text(body, encoding="utf-8")
+        if language != "sh":
+            continue
+        for line in body.replace("\\\n", " ").splitlines():
+            program, *arguments = shlex.split(line, comments=True) or ["#"]
+            if program == "#" or ("--data" in arguments and not annotations):
+                continue
+            assert program == "grapebench", f"a block of commands in {page.name} holds something else: {line}"
+            done = subprocess.run(
+                [sys.executable, "-m", "grapebench", *arguments], cwd=tmp_path, capture_output=True, text=True
+            )
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+            assert done.stdout, f"{line}\nprints nothing"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_readme_starts_with_two_commands() -> None:
+    first_screen = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    assert [body.strip() for _, _, body in FENCE.findall(first_screen)] == ["make run", "make test"]
