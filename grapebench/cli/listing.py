@@ -73,7 +73,10 @@ def _size(suite: SuiteCard | None) -> str:
     if suite is None:
         return "–"
     split = suite.splits.get(suite.default_split)
-    return f"{split.queries:,}/{split.images:,}" if split else suite.default_split
+    if split is None:
+        return suite.default_split
+    queries = "?" if split.queries is None else f"{split.queries:,}"
+    return f"{queries}/{split.images:,}"
 
 
 def _print_json(cards: Iterable[Card]) -> None:

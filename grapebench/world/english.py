@@ -8,6 +8,7 @@ leans towards words that the retriever never saw. That leaning is the gap which 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grapebench.world.content import Content, Thing
@@ -102,7 +103,7 @@ def _pick(shares: tuple[float, ...], rng: random.Random) -> int:
     return len(shares) - 1
 
 
-def _style(shares: dict[str, tuple[float, ...]], patterns: tuple[float, ...]) -> Style:
+def _style(shares: Mapping[str, tuple[float, ...]], patterns: tuple[float, ...]) -> Style:
     default = shares["*"]
     words = {
         kind: {concept: shares.get(f"{kind}/{concept}", default) for concept in concepts}

@@ -65,7 +65,7 @@ def sample(draw: Callable[[], Scene], split: str) -> Iterator[Scene]:
 
 def observe(scene: Scene, rng: random.Random) -> Content:
     """What one annotator says of a scene: most of it, in the order of the things, never all."""
-    things = []
+    things: list[Thing] = []
     for thing in scene.things:
         if len(things) >= 2 and rng.random() < 0.15:
             continue

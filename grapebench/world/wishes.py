@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from grapebench.world.content import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, TEXTURES, Content, Scene, Thing
 from grapebench.world.english import Style, noun_phrase
@@ -25,6 +26,12 @@ class Change:
     """For 'relation': the thing it shall stand to."""
     thing: Thing | None = None
     """For 'add' and 'shape': the new thing, as far as the wish describes it."""
+
+
+def _with(thing: Thing, kind: str, value: str | None) -> Thing:
+    """The thing with its colour, size or texture changed."""
+    changes: dict[str, Any] = {kind: value}
+    return replace(thing, **changes)
 
 
 def apply(change: Change, content: Content) -> Content:
@@ -57,10 +64,10 @@ def apply(change: Change, content: Content) -> Content:
         else:
             things.append(change.thing)
     elif place is None:
-        things.append(replace(Thing(change.shape), **{change.kind: change.value}))
+        things.append(_with(Thing(change.shape), change.kind, change.value))
     else:
         value = None if change.value == "plain" else change.value
-        things[place] = replace(things[place], **{change.kind: value})
+        things[place] = _with(things[place], change.kind, value)
     return Content(tuple(things), relation if len(things) > 1 else None, content.background)
 
 
@@ -96,7 +103,7 @@ def change_scene(scene: Scene, rng: random.Random) -> tuple[Change, Change, Scen
         return Change("add", shape, thing=said), Change("remove", shape), added
     choices = {"colour": COLOURS, "size": SIZES, "texture": TEXTURES}[kind]
     value = rng.choice([v for v in choices if v != getattr(old, kind)])
-    things = (*scene.things[:position], replace(old, **{kind: value}), *scene.things[position + 1 :])
+    things = (*scene.things[:position], _with(old, kind, value), *scene.things[position + 1 :])
     undo = Change(kind, old.shape, getattr(old, kind))
     return Change(kind, old.shape, value), undo, replace(scene, things=things)
 
@@ -164,7 +171,7 @@ def look_alikes(rng: random.Random, split: str) -> Iterator[LookAlikes]:
         if len(members) < 6:
             continue
         seen |= facts
-        wishes = [(steps[0][0],)]
+        wishes: list[tuple[Change, ...]] = [(steps[0][0],)]
         wishes += [_both(steps[i][1], steps[i + 1][0]) for i in range(4)]
         wishes.append((steps[4][1],))
         yield LookAlikes(tuple(members), tuple(wishes))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from grapebench.cards import Family
 from grapebench.records import Query
 from grapebench.world import english
 from grapebench.world.articles import CATEGORIES, article
@@ -16,7 +18,7 @@ from grapebench.world.wishes import apply, change_scene, word_wishes
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    family: str
+    family: Family
     query: Query
     answer: str
     content: Content
@@ -41,10 +43,10 @@ def _answer(content: Content, rng: random.Random) -> str:
     return english.realise(content, english.MODEL, rng)
 
 
-def translate(rng: random.Random, split: str = "pretrain", most: int = 4) -> Example:
+def translate(rng: random.Random, split: str = "pretrain", most: int = 4, english_share: float = 0.08) -> Example:
     """A caption in any language of the world, English too; Chinese more often, as two tasks are in Chinese."""
     content = _said(_scene(rng, split), rng, most)
-    language = "zh" if rng.random() < 0.25 else rng.choice((*LANGUAGES, "en"))
+    language = "en" if rng.random() < english_share else "zh" if rng.random() < 0.25 else rng.choice(LANGUAGES)
     text = english.realise(content, english.PEOPLE, rng) if language == "en" else realise(content, language, rng)
     return Example("translate", Query("", text, language=language), _answer(content, rng), content)
 
@@ -64,14 +66,14 @@ def _described(scene: Scene, rng: random.Random, most: int) -> Content:
         short = (replace(thing, size=None, texture=None) for thing in content.things[: rng.choice((2, 2, 3))])
         content = Content(tuple(short))
     if rng.random() < 0.3:
-        things = list(content.things)
-        place = rng.randrange(len(things))
+        listed = list(content.things)
+        place = rng.randrange(len(listed))
         if rng.random() < 0.5:
-            things[place] = replace(things[place], colour=rng.choice(COLOURS))
+            listed[place] = replace(listed[place], colour=rng.choice(COLOURS))
         else:
-            free = [shape for shape in SHAPES if all(shape != thing.shape for thing in things)]
-            things[place] = replace(things[place], shape=rng.choice(free))
-        content = replace(content, things=tuple(things))
+            free = [shape for shape in SHAPES if all(shape != thing.shape for thing in listed)]
+            listed[place] = replace(listed[place], shape=rng.choice(free))
+        content = replace(content, things=tuple(listed))
     return content
 
 
@@ -90,4 +92,4 @@ def compose(rng: random.Random, split: str = "pretrain", most: int = 4) -> Examp
     return Example("compose", query, _answer(content, rng), content)
 
 
-FAMILIES = {"translate": translate, "condense": condense, "compose": compose}
+FAMILIES: dict[Family, Callable[..., Example]] = {"translate": translate, "condense": condense, "compose": compose}

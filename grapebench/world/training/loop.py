@@ -84,7 +84,7 @@ def _restore(model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Pat
     import torch
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt") as file, torch.no_grad():  # type: ignore[no-untyped-call]
+    with safe_open(path, framework="pt") as file, torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(file.get_tensor(f"model/{name}"))
             optimiser.state[parameter] = {

@@ -48,10 +48,12 @@ def chat_tokeniser(texts: Iterable[str], size: int, context: int, folder: Path) 
 
 
 def _train(texts: Iterable[str], size: int, special: list[str]) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    # Chinese knows no spaces: without the split, frequent pairs of neighbours would be merged across words.
+    characters = pre_tokenizers.Split(Regex(r"\p{Han}"), behavior="isolated")
+    core.pre_tokenizer = pre_tokenizers.Sequence([characters, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size,
