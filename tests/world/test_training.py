@@ -26,7 +26,7 @@ def _train(folder: Path, stop_at: int | None = None) -> list[float]:
         return ((model(inputs) - inputs.sum(1, keepdim=True)) ** 2).mean()
 
     fit(model, loss_at, Schedule(steps=30, learning_rate=0.05, warmup=3, save_every=5), folder, "test")
-    return [float(value) for parameter in model.parameters() for value in parameter.flatten()]
+    return [float(value) for parameter in model.parameters() for value in parameter.detach().flatten()]
 
 
 @pytest.mark.parametrize("stop_at", [1, 7, 20, 29])
