@@ -27,7 +27,7 @@ def measure_retriever(seed: int = 0) -> dict[str, dict[str, float]]:
     'all' names every fact in the retriever's first words (what the oracle says), 'annotated' is what an annotator says
     of a scene in the words the retriever knows, 'people' the same in everybody's words.
     """
-    from grapebench.evaluation.metrics import success_at
+    from grapebench.evaluation.metrics import mean, success_at
     from grapebench.retrieval import open_retriever
     from grapebench.retrieval.ranking import count_ranks
     from grapebench.world.drawing import draw, png
@@ -45,7 +45,7 @@ def measure_retriever(seed: int = 0) -> dict[str, dict[str, float]]:
     found = {}
     for name, texts in captions.items():
         ranking = count_ranks(retriever.encode_texts(texts), gallery, [np.array([i]) for i in range(SCENES)])
-        found[name] = {f"R@{k}": float(success_at(ranking.rank, k)) for k in (1, 5, 10)}
+        found[name] = {f"R@{k}": mean(success_at(ranking.rank, k)) for k in (1, 5, 10)}
     return found
 
 
