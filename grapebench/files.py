@@ -36,7 +36,9 @@ def explain_os_error(error: OSError, path: Path | str | None = None) -> UserErro
     """Turn what the operating system said into a sentence with a way out."""
     place = path or error.filename or "the disk"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError("no space left on the device", file=place, fix="free some or set GRAPEBENCH_HOME elsewhere")
+        return UserError(
+            "no space left on the device", file=place, fix="free some space or set GRAPEBENCH_HOME elsewhere"
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError("permission denied", file=place, fix="check the permissions or set GRAPEBENCH_HOME elsewhere")
     return UserError((error.strerror or str(error)).lower(), file=place)

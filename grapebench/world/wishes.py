@@ -55,12 +55,12 @@ def apply(change: Change, content: Content) -> Content:
                 relation = None
     elif change.kind in ("add", "shape"):
         assert change.thing is not None
-        others = [i for i, thing in enumerate(things) if thing.shape == change.thing.shape and i != place]
-        if others:
+        new = change.thing.shape
+        if any(thing.shape == new for thing in things):
             return content
         if change.kind == "shape" and place is not None:
             old = things[place]
-            things[place] = replace(old, shape=change.thing.shape)
+            things[place] = replace(old, shape=new)
         else:
             things.append(change.thing)
     elif place is None:

@@ -49,6 +49,7 @@ def test_galleries_and_splits_are_large_enough() -> None:
 
 def test_a_changed_generator_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path))  # without the generated world that the tests share
+
     def other(folder: official.Folder, split: str, images: int, rng: random.Random) -> None:
         folder.text("captions.jsonl", "{}")
 
