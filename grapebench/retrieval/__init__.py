@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from grapebench.errors import UserError
+from grapebench.settings import fill_settings
 
 if TYPE_CHECKING:
     from grapebench.cards import RetrieverCard
@@ -76,7 +77,7 @@ def _construct(mechanism: Any, values: dict[str, Any], file: Path | None, base: 
     name = getattr(mechanism, "__name__", repr(mechanism))
     if not inspect.isclass(mechanism):
         raise UserError(f"{name} is no class", file=file, fix="a retriever is a class")
-    offered = {"settings": _settings(mechanism, values, file), "base": base}
+    offered = {"settings": fill_settings(mechanism, values, file), "base": base}
     wanted = inspect.signature(mechanism).parameters
     try:
         made = mechanism(**{key: value for key, value in offered.items() if key in wanted})
@@ -89,24 +90,3 @@ def _construct(mechanism: Any, values: dict[str, Any], file: Path | None, base: 
     if lacking:
         raise UserError(f"{name} is no retriever: it has no {', '.join(lacking)}", file=file)
     return cast("Retriever", made)
-
-
-def _settings(mechanism: Any, values: dict[str, Any], file: Path | None) -> Any:
-    model = getattr(mechanism, "Settings", None)
-    if model is None:
-        if values:
-            raise UserError(f"settings.{next(iter(values))}: this mechanism takes no settings", file=file)
-        return None
-    from pydantic import ValidationError
-
-    try:
-        return model(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(["settings", *map(str, first["loc"])])
-        allowed = f"allowed are {', '.join(model.model_fields)}"
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"{key}: unknown setting", file=file, fix=allowed) from error
-        told = first["msg"].removeprefix("Value error, ")
-        given = f", not {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
-        raise UserError(f"{key}: {told}{given}", file=file) from error

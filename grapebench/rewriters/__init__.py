@@ -15,6 +15,7 @@ from grapebench.records import Rewriter
 from grapebench.rewriters.prompts import Prompt
 from grapebench.rewriters.prompts import load as load_prompt
 from grapebench.rewriters.setup import Setup
+from grapebench.settings import fill_settings
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def open_rewriter(spec: str, setup: Setup) -> LoadedRewriter:
     if registry.is_file_spec(spec):
         mechanism = registry.resolve("rewriters", spec)
         source = Path(spec.rpartition(":")[0]).expanduser()
-        made = _construct(mechanism, _settings(mechanism, {}, source), setup, None, source)
+        made = _construct(mechanism, fill_settings(mechanism, {}, source), setup, None, source)
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", mechanism.__name__).lower()
         return _loaded(
             name, made, None, {"class": mechanism.__name__, "source_sha256": sha256_file(source)}, setup, None
@@ -61,7 +62,7 @@ def open_rewriter(spec: str, setup: Setup) -> LoadedRewriter:
     setup = replace(setup, base=path.parent)
     mechanism = registry.resolve("rewriters", card.mechanism, path.parent)
     values = {**card.settings, **getattr(card, setup.suite)}
-    settings = _settings(mechanism, values, path)
+    settings = fill_settings(mechanism, values, path)
     prompt = load_prompt(card.prompts, setup.family, path.parent, path)
     made = _construct(mechanism, settings, setup, prompt, path)
     told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
@@ -103,27 +104,6 @@ def _check_fit(card: RewriterCard, path: Path, setup: Setup) -> None:
         raise UserError(
             f"rewriter {card.name!r} is for the suite {' or '.join(card.suites)}, not {setup.suite}", file=path
         )
-
-
-def _settings(mechanism: Any, values: dict[str, Any], path: Path) -> Any:
-    """The mechanism's own settings model, filled from the card."""
-    from pydantic import ValidationError
-
-    model = getattr(mechanism, "Settings", None)
-    if model is None:
-        if values:
-            raise UserError(f"settings.{next(iter(values))}: this mechanism takes no settings", file=path)
-        return None
-    try:
-        return model(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        allowed = f"allowed are {', '.join(model.model_fields)}"
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"settings.{key}: unknown setting", file=path, fix=allowed) from error
-        what = "is missing" if first["type"] == "missing" else f"{first['msg']}, not {first['input']!r}"
-        raise UserError(f"settings.{key}: {what}", file=path) from error
 
 
 def _construct(mechanism: Any, settings: Any, setup: Setup, prompt: Prompt | None, path: Path) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from grapebench.world.content import Content, Fact, Thing
+from grapebench.world.content import Content, Thing
 from grapebench.world.english import WORDS
 
 
@@ -51,10 +51,3 @@ def parse(text: str) -> Content:
         else:
             pending[kind] = concept
     return Content(tuple(things.values()), relation if len(things) > 1 else None, background)
-
-
-def survival(wanted: Content, text: str) -> tuple[int, int, int]:
-    """How many of the wanted facts the text still has, how many were wanted, and how many it invented."""
-    expected: frozenset[Fact] = wanted.facts()
-    found = parse(text).facts()
-    return len(expected & found), len(expected), len(found - expected)
