@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from grapebench.datasets.formats import encodable
 from grapebench.paths import cache_dir
 
 T = TypeVar("T")
@@ -33,11 +34,16 @@ class Stamp(NamedTuple):
     mtime_ns: int
 
 
+def settled(stamp: Stamp) -> bool:
+    """Whether the file was changed long enough ago for its stamp to tell the next change."""
+    return stamp.mtime_ns < time.time_ns() - SETTLED_NS
+
+
 class HashMemo:
     """SHA-256 by stamp, in one SQLite file under the cache folder.
 
     It only saves time: where it cannot be read it is rebuilt, where it cannot be written nothing is remembered, each
-    with a warning on stderr.
+    with a warning on stderr. Paths that are not Unicode are not remembered.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -45,7 +51,7 @@ class HashMemo:
 
     def get(self, stamps: Iterable[Stamp]) -> dict[str, str]:
         """Path to hash of those files that are known and unchanged."""
-        wanted = {stamp.path: stamp for stamp in stamps}
+        wanted = {stamp.path: stamp for stamp in stamps if encodable(stamp.path)}
         if not wanted or not self._path.exists():
             return {}
 
@@ -65,8 +71,7 @@ class HashMemo:
 
     def put(self, hashes: Mapping[Stamp, str]) -> None:
         """Remember hashes, in one transaction."""
-        settled = time.time_ns() - SETTLED_NS
-        rows = [(*stamp, digest) for stamp, digest in hashes.items() if stamp.mtime_ns < settled]
+        rows = [(*stamp, digest) for stamp, digest in hashes.items() if settled(stamp) and encodable(stamp.path)]
         if rows:
             self._attempt(lambda database: database.executemany("REPLACE INTO files VALUES (?, ?, ?, ?)", rows))
 

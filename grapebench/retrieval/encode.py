@@ -6,20 +6,26 @@ A call that finds everything stored imports neither torch nor the model.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from grapebench.errors import UserError
 from grapebench.files import sha256
 from grapebench.records import Gallery, Retriever, Rewrite
+from grapebench.retrieval.ahead import WORKERS, ahead, batched
 from grapebench.retrieval.store import EmbeddingStore
 
+Parts = Generator[tuple[int, np.ndarray], None, None]
+"""Vectors of the first inputs, the next ones and so on: how many were asked for, and what came."""
 Report = Callable[[int, int], None]
 """Called with how many inputs are encoded and how many have to be."""
 
 _CHUNK = 512
+_READ_AHEAD = 64
+"""Encoded files that wait for a retriever which decodes them itself."""
 _SAVE_ROWS = 4096
 _SAVE_SECONDS = 20.0
 
@@ -33,6 +39,24 @@ class Lookup(Protocol):
 
     def look_up_texts(self, texts: Sequence[str]) -> np.ndarray | None:
         """Unit vectors `(texts, dimension)`, float32; None where texts have to be encoded."""
+
+
+@runtime_checkable
+class Overlapping(Protocol):
+    """A retriever that lets images be decoded in threads while earlier ones are encoded.
+
+    Its `encode_images` is then not asked for a gallery, so both have to give the same vectors.
+    """
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are encoded at once; twice as many are held in memory."""
+
+    def preprocess(self, image: bytes, name: str) -> Any:
+        """One encoded image file to what `encode_pixels` takes; called from several threads at once."""
+
+    def encode_pixels(self, pixels: Sequence[Any]) -> np.ndarray:
+        """One batch of these to unit vectors `(pixels, dimension)`, float32."""
 
 
 def gallery_vectors(
@@ -54,9 +78,11 @@ def image_vectors(
     if isinstance(retriever, Lookup) and (known := retriever.look_up_images(ids)) is not None:
         return known
 
-    def encode(positions: Sequence[int]) -> np.ndarray:
+    def encode(positions: Sequence[int]) -> Parts:
         names = [ids[position] for position in positions]
-        return retriever.encode_images([gallery.images.read(name) for name in names], names)
+        if isinstance(retriever, Overlapping):
+            return _decoded_ahead(names, gallery, retriever)
+        return _read_ahead(names, gallery, retriever)
 
     return _through_store(gallery.images.sha256(ids), "image", encode, retriever, store, report)
 
@@ -68,8 +94,9 @@ def text_vectors(
     if isinstance(retriever, Lookup) and (known := retriever.look_up_texts(texts)) is not None:
         return known
 
-    def encode(positions: Sequence[int]) -> np.ndarray:
-        return retriever.encode_texts([texts[position] for position in positions])
+    def encode(positions: Sequence[int]) -> Parts:
+        for chunk in batched(positions, _CHUNK):
+            yield len(chunk), retriever.encode_texts([texts[position] for position in chunk])
 
     return _through_store([sha256(text) for text in texts], "text", encode, retriever, store, report)
 
@@ -116,15 +143,33 @@ def _combine(rewrite: Rewrite, parts: dict[tuple[str, str], np.ndarray]) -> np.n
     return vector
 
 
+def _read_ahead(names: Sequence[str], gallery: Gallery, retriever: Retriever) -> Parts:
+    with ahead(gallery.images.read, names, window=_READ_AHEAD) as images:
+        for chunk in batched(names, _CHUNK):
+            yield len(chunk), retriever.encode_images([next(images) for _ in chunk], chunk)
+
+
+def _decoded_ahead(names: Sequence[str], gallery: Gallery, retriever: Overlapping) -> Parts:
+    size = retriever.batch_size
+
+    def prepare(name: str) -> Any:
+        return retriever.preprocess(gallery.images.read(name), name)
+
+    with ahead(prepare, names, window=size + WORKERS) as pixels:
+        for chunk in batched(names, _CHUNK):  # batches end where chunks do: vectors depend on them in their last bits
+            for batch in batched(chunk, size):
+                yield len(batch), retriever.encode_pixels([next(pixels) for _ in batch])
+
+
 def _through_store(
     keys: Sequence[str],
     kind: str,
-    encode: Callable[[Sequence[int]], np.ndarray],
+    encode: Callable[[Sequence[int]], Parts],
     retriever: Retriever,
     store: EmbeddingStore | None,
     report: Report | None,
 ) -> np.ndarray:
-    """Vectors by key; what is missing is encoded in chunks, and saved as it goes on."""
+    """Vectors by key; what is missing is encoded bit by bit, in order, and saved as it goes on."""
     store = store or EmbeddingStore()
     found, missing = store.get(retriever.fingerprint, kind, keys)
     if not len(missing):
@@ -132,27 +177,26 @@ def _through_store(
     first = {keys[position]: position for position in reversed(missing.tolist())}
     positions = sorted(first.values())
     made: list[np.ndarray] = []
-    pending: list[int] = []
-    unsaved: list[np.ndarray] = []
+    saved = 0  # of the parts in `made`
+    last = time.monotonic()
 
     def save() -> None:
-        if pending:
-            store.add(retriever.fingerprint, kind, [keys[p] for p in pending], np.concatenate(unsaved))
-        pending.clear()
-        unsaved.clear()
+        nonlocal saved
+        if fresh := made[saved:]:
+            start = _rows(made[:saved])
+            rows = positions[start : start + _rows(fresh)]
+            store.add(retriever.fingerprint, kind, [keys[position] for position in rows], np.concatenate(fresh))
+            saved += len(fresh)
 
-    last = time.monotonic()
     try:
-        for chunk in _chunks(positions):
-            vectors = _checked(encode(chunk), len(chunk), found.shape[1])
-            made.append(vectors)
-            unsaved.append(vectors)
-            pending.extend(chunk)
-            if len(pending) >= _SAVE_ROWS or time.monotonic() - last > _SAVE_SECONDS:
-                save()
-                last = time.monotonic()
-            if report is not None:
-                report(sum(map(len, made)), len(positions))
+        with closing(encode(positions)) as parts:
+            for asked, vectors in parts:
+                made.append(_checked(vectors, asked, made[0].shape[1] if made else found.shape[1]))
+                if _rows(made[saved:]) >= _SAVE_ROWS or time.monotonic() - last > _SAVE_SECONDS:
+                    save()
+                    last = time.monotonic()
+                if report is not None:
+                    report(_rows(made), len(positions))
     finally:
         save()  # what an error or Ctrl-C leaves behind is not made again
     row_of = {keys[position]: row for row, position in enumerate(positions)}
@@ -162,9 +206,8 @@ def _through_store(
     return found
 
 
-def _chunks(positions: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(positions), _CHUNK):
-        yield positions[start : start + _CHUNK]
+def _rows(parts: Sequence[np.ndarray]) -> int:
+    return sum(map(len, parts))
 
 
 def _checked(vectors: np.ndarray, rows: int, dimension: int) -> np.ndarray:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import os
-from collections import deque
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
+from grapebench.retrieval.ahead import WORKERS, ahead, batched
 from grapebench.retrieval.checkpoint import LOCAL, Checkpoint, local_checkpoint, published_checkpoint
+from grapebench.retrieval.decode import decode
 from grapebench.retrieval.device import resolve_device
 
 
@@ -47,6 +46,7 @@ class OpenClip:
 
     def __init__(self, settings: OpenClipSettings, *, base: Path) -> None:
         self.settings = settings
+        self._lock = threading.Lock()
         self._folder = base / settings.model.removeprefix(LOCAL) if settings.model.startswith(LOCAL) else None
         if self._folder and settings.pretrained:
             raise UserError(
@@ -89,20 +89,36 @@ class OpenClip:
 
         Raises UserError, with its name, for an image that cannot be decoded.
         """
-        model, preprocess, _ = self._loaded
+        size = self.settings.batch_size
+        pairs = zip(images, names, strict=True)
+        with ahead(lambda pair: self.preprocess(*pair), pairs, window=size + WORKERS) as pixels:
+            return self._joined(self.encode_pixels(batch) for batch in batched(pixels, size))
 
-        def prepare(batch: slice) -> Any:
-            import torch
+    @property
+    def batch_size(self) -> int:
+        """How many images `encode_pixels` is to be given."""
+        return self.settings.batch_size
 
-            pairs = zip(images[batch], names[batch], strict=True)
-            return torch.stack([_decode(data, name, preprocess) for data, name in pairs])
+    def preprocess(self, image: bytes, name: str) -> Any:
+        """One encoded image file to a tensor `(3, height, width)`, float32; safe from several threads.
 
-        return self._encode(len(images), prepare, model.encode_image, cast=True)
+        Raises UserError, with its name, for an image that cannot be decoded.
+        """
+        return decode(image, name, self._loaded[1])
+
+    def encode_pixels(self, pixels: Sequence[Any]) -> np.ndarray:
+        """What `preprocess` gave to unit vectors `(images, dimension)`, float32, as one batch."""
+        import torch
+
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.settings.precision]
+        return self._encode(torch.stack(list(pixels)).to(self.device, dtype), self._loaded[0].encode_image)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts to unit vectors `(texts, dimension)`, float32; what is longer than the context is cut off."""
         model, _, tokenizer = self._loaded
-        return self._encode(len(texts), lambda batch: tokenizer(list(texts[batch])), model.encode_text, cast=False)
+        # One thread: tokenisers keep their settings in themselves.
+        with ahead(tokenizer, batched(texts, self.settings.batch_size), window=2, workers=1) as tokens:
+            return self._joined(self._encode(batch.to(self.device), model.encode_text) for batch in tokens)
 
     def count_truncated(self, texts: Sequence[str]) -> int:
         """How many of the texts are longer than the context, so that the model does not see their end."""
@@ -118,9 +134,14 @@ class OpenClip:
     def _model_name(self) -> str:
         return f"{LOCAL}{self._folder}" if self._folder else self.settings.model
 
-    @cached_property
+    @property
     def _loaded(self) -> tuple[Any, Callable[[Any], Any], Any]:
         """Model, image preprocessing, tokeniser."""
+        with self._lock:
+            return self._load
+
+    @cached_property
+    def _load(self) -> tuple[Any, Callable[[Any], Any], Any]:
         import open_clip
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
@@ -139,20 +160,12 @@ class OpenClip:
         model.eval()
         return model, image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False), tokenizer
 
-    def _encode(
-        self, count: int, prepare: Callable[[slice], Any], encode: Callable[[Any], Any], *, cast: bool
-    ) -> np.ndarray:
+    def _encode(self, batch: Any, encode: Callable[[Any], Any]) -> np.ndarray:
         import torch
 
-        size = self.settings.batch_size
-        batches = [slice(start, min(start + size, count)) for start in range(0, count, size)]
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.settings.precision]
-        found = np.zeros((count, self.checkpoint.facts["dimension"]), np.float32)
         with torch.inference_mode():
-            for batch, inputs in zip(batches, _ahead(prepare, batches), strict=True):
-                moved = inputs.to(self.device, dtype if cast else None)
-                vectors = torch.nn.functional.normalize(encode(moved).float(), dim=-1)
-                found[batch] = vectors.cpu().numpy()
+            vectors = torch.nn.functional.normalize(encode(batch).float(), dim=-1)
+            found: np.ndarray = vectors.cpu().numpy()
         if not np.isfinite(found).all():
             raise UserError(
                 f"{self.settings.model} gave vectors that are not finite in {self.settings.precision}",
@@ -160,35 +173,12 @@ class OpenClip:
             )
         return found
 
+    def _joined(self, parts: Iterator[np.ndarray]) -> np.ndarray:
+        """Batches of vectors as one array, which has the right shape where there are none."""
+        return np.concatenate([np.zeros((0, self.checkpoint.facts["dimension"]), np.float32), *parts])
+
 
 _PACKAGES = {"torch": "torch", "open_clip": "open_clip_torch", "pillow": "pillow"}
-
-
-def _decode(data: bytes, name: str, preprocess: Callable[[Any], Any]) -> Any:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return preprocess(image)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"image {name!r} cannot be decoded: {error}") from error
-
-
-def _ahead(prepare: Callable[[slice], Any], batches: Sequence[slice]) -> Iterator[Any]:
-    """The batches in order, prepared in threads while earlier ones are encoded."""
-    workers = min(4, os.cpu_count() or 1)
-    waiting: deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for batch in batches:
-                waiting.append(pool.submit(prepare, batch))
-                if len(waiting) > workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _token_counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:

@@ -59,6 +59,20 @@ def top_k(
     return _best(kernel, found, k)
 
 
+def rank_members(queries: Matrix, gallery: Matrix, members: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Each query's own list of gallery columns in the order of their scores: columns and scores, `(queries, most)`.
+
+    Where a query has fewer than the longest list, column -1 and score -inf fill its row. Raises UserError where a
+    vector is not finite.
+    """
+    kernel, _ = open_kernel(queries, gallery, backend="numpy")
+    count, width, _ = kernel.shape
+    require_finite(kernel.query_norms(), "query vector")
+    require_finite(kernel.gallery_norms(slice(0, width)), "gallery vector")
+    found = Pairs.of(members, count, width, "members")
+    return _best(kernel, found, int(np.bincount(found.row, minlength=1).max()))
+
+
 def _from_blocks(kernel: Kernel, k: int, out: Pairs, slack: np.ndarray) -> Pairs:
     count, width, _ = kernel.shape
     rows_found, columns_found = [], []

@@ -32,6 +32,13 @@ def test_another_size_or_time_is_another_file(tmp_path: Path) -> None:
     assert memo.get([changed[0]]) == {stamp.path: "new"} and memo.get([stamp]) == {}
 
 
+def test_paths_that_are_not_unicode_are_not_remembered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    memo, odd = HashMemo(tmp_path / "m.sqlite"), Stamp("/images/caf\udce9.png", 1, 1)
+    memo.put({odd: "hash", STAMPS[0]: "other"})
+    assert memo.get([odd, STAMPS[0]]) == {STAMPS[0].path: "other"}
+    assert capsys.readouterr().err == ""
+
+
 def spoil_text(path: Path) -> None:
     path.write_bytes(b"this is not a database at all" * 100)
 

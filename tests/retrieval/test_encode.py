@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -57,6 +59,37 @@ class Hashing:
         return (row / np.linalg.norm(row)).astype(np.float32)
 
 
+class Decoding(Hashing):
+    """One that lets its decoding run ahead."""
+
+    batch_size = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[bytes]] = []
+        self.prepared: list[str] = []
+        self.ahead = 0
+
+    def preprocess(self, image: bytes, name: str) -> bytes:
+        if image == b"broken":
+            raise UserError(f"image {name!r} cannot be decoded")
+        self.prepared.append(name)
+        return image[::-1]
+
+    def encode_pixels(self, pixels: Sequence[bytes]) -> np.ndarray:
+        self.ahead = max(self.ahead, len(self.prepared) - sum(map(len, self.batches)))
+        self.batches.append(list(pixels))
+        return np.stack([self.vector(image[::-1]) for image in pixels])
+
+    def encode_images(self, images: Sequence[bytes], names: Sequence[str]) -> np.ndarray:
+        raise AssertionError("the images are decoded ahead")
+
+
+def numbered(count: int, **more: bytes) -> Gallery:
+    files = {f"i{number}": f"image {number}".encode() for number in range(count)} | more
+    return Gallery(tuple(files), Images(files))
+
+
 @pytest.fixture
 def gallery() -> Gallery:
     return Gallery(("a", "b", "copy"), Images({"a": b"1", "b": b"2", "copy": b"1"}))
@@ -102,6 +135,82 @@ def test_an_interrupted_encoding_goes_on_where_it_was(monkeypatch: pytest.Monkey
     retriever = Hashing()
     assert text_vectors(texts, retriever).tolist() == [Hashing.vector(text.encode()).tolist() for text in texts]
     assert retriever.texts == ["6", "7", "8", "9"]
+
+
+def test_images_are_decoded_ahead_of_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode, "_CHUNK", 10)
+    gallery, retriever, plain = numbered(27), Decoding(), Hashing()
+    told: list[tuple[int, int]] = []
+    found = gallery_vectors(gallery, retriever, report=lambda done, total: told.append((done, total)))
+    assert found.tolist() == [Hashing.vector(f"image {number}".encode()).tolist() for number in range(27)]
+    # batches are those of a retriever that is given chunks of ten and encodes four at once
+    assert [len(batch) for batch in retriever.batches] == [4, 4, 2, 4, 4, 2, 4, 3]
+    assert [done for done, _ in told] == [4, 8, 10, 14, 18, 20, 24, 27] and told[0][1] == 27
+    assert sorted(retriever.prepared, key=gallery.ids.index) == list(gallery.ids)
+    assert retriever.ahead <= 2 * retriever.batch_size + 2 * encode.WORKERS
+    plain.fingerprint = "plain"
+    assert gallery_vectors(gallery, plain).tolist() == found.tolist()
+    assert plain.images == list(gallery.ids)
+
+
+def test_decoding_overlaps_with_encoding() -> None:
+    """The second batch is prepared before the first one is encoded."""
+    prepared = threading.Event()
+
+    class Waiting(Decoding):
+        def preprocess(self, image: bytes, name: str) -> bytes:
+            if name == "i7":
+                prepared.set()
+            return super().preprocess(image, name)
+
+        def encode_pixels(self, pixels: Sequence[bytes]) -> np.ndarray:
+            assert prepared.wait(10)
+            return super().encode_pixels(pixels)
+
+    assert len(gallery_vectors(numbered(8), Waiting())) == 8
+
+
+def test_a_broken_image_does_not_cost_those_before_it() -> None:
+    gallery = numbered(10, bad=b"broken")
+    with pytest.raises(UserError, match="image 'bad' cannot be decoded"):
+        gallery_vectors(gallery, Decoding())
+    retriever = Decoding()
+    gallery_vectors(numbered(10), retriever)
+    assert retriever.batches == [[b"8 egami", b"9 egami"]]
+
+
+@pytest.mark.parametrize("kind", [Decoding, Hashing])
+def test_a_missing_file_is_the_error_that_reading_it_gives(kind: type[Hashing]) -> None:
+    class Missing(Images):
+        def read(self, image_id: str) -> bytes:
+            if image_id == "i5":
+                raise UserError("image 'i5' is missing")
+            return super().read(image_id)
+
+    files = {f"i{number}": b"%d" % number for number in range(9)}
+    with pytest.raises(UserError, match="image 'i5' is missing"):
+        gallery_vectors(Gallery(tuple(files), Missing(files)), kind())
+
+
+def test_an_interrupt_keeps_what_is_encoded_and_stops_the_threads() -> None:
+    class Breaking(Decoding):
+        def preprocess(self, image: bytes, name: str) -> bytes:
+            time.sleep(0.001)
+            return super().preprocess(image, name)
+
+        def encode_pixels(self, pixels: Sequence[bytes]) -> np.ndarray:
+            if len(self.batches) == 3:
+                raise KeyboardInterrupt
+            return super().encode_pixels(pixels)
+
+    retriever = Breaking()
+    with pytest.raises(KeyboardInterrupt):
+        gallery_vectors(numbered(400), retriever)
+    count = len(retriever.prepared)
+    assert count < 100 and not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    again = Decoding()
+    gallery_vectors(numbered(20), again)
+    assert sum(map(len, again.batches)) == 8
 
 
 def test_rewrites_become_weighted_sums(gallery: Gallery) -> None:

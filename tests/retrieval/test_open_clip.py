@@ -5,13 +5,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from grapebench.errors import UserError
+from grapebench.files import sha256
+from grapebench.records import Gallery
 from grapebench.retrieval import checkpoint
+from grapebench.retrieval.encode import gallery_vectors
 from grapebench.retrieval.open_clip import OpenClip, OpenClipSettings
 
 TEXTS = ["a red kite", "the blue fan and the red drum and a kite and a fan", "drum", ""]
@@ -105,6 +110,59 @@ def test_a_broken_image_is_named(tiny_clip: Path, pictures: list[bytes]) -> None
     for broken in (b"", b"no image", pictures[0][:200]):
         with pytest.raises(UserError, match="image 'third' cannot be decoded"):
             retriever.encode_images([*pictures[:2], broken, *pictures], ["one", "two", "third", *"abcdefghijk"])
+
+
+def test_decoded_ahead_or_not_the_vectors_are_the_same_to_the_bit(tiny_clip: Path, pictures: list[bytes]) -> None:
+    retriever = opened(tiny_clip, batch_size=4, device="cpu")
+    names = [str(number) for number in range(len(pictures))]
+    found = gallery_vectors(Gallery(tuple(names), Pictures(dict(zip(names, pictures, strict=True)))), retriever)
+    np.testing.assert_array_equal(found, retriever.encode_images(pictures, names))
+    batches = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    directly = [retriever.encode_pixels([retriever.preprocess(pictures[i], "") for i in batch]) for batch in batches]
+    np.testing.assert_array_equal(found, np.concatenate(directly))
+
+
+class Pictures:
+    """An ImageSource in memory."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def read(self, image_id: str) -> bytes:
+        return self.files[image_id]
+
+    def missing(self, image_ids: Iterable[str]) -> list[str]:
+        return []
+
+    def sha256(self, image_ids: Sequence[str]) -> list[str]:
+        return [sha256(self.files[image]) for image in image_ids]
+
+
+def test_deep_greyscale_is_the_same_picture(tiny_clip: Path) -> None:
+    from PIL import Image
+
+    ramp = np.linspace(0, 255, 40 * 36).astype(np.uint8).reshape(36, 40)
+    files = []
+    for pixels in (ramp, ramp.astype(np.uint16) * 257):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        files.append(file.getvalue())
+    shallow, deep = opened(tiny_clip, device="cpu").encode_images(files, ["8", "16"])
+    np.testing.assert_array_equal(shallow, deep)
+
+
+def test_the_model_is_loaded_once_by_whichever_thread(
+    tiny_clip: Path, pictures: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    loaded: list[str] = []
+    real = open_clip.create_model
+    monkeypatch.setattr(open_clip, "create_model", lambda *a, **k: loaded.append("") or real(*a, **k))
+    retriever = opened(tiny_clip, device="cpu")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda picture: retriever.preprocess(picture, ""), pictures))
+    assert len(loaded) == 1
 
 
 def test_folders_that_are_no_models_are_refused(tiny_clip: Path, tmp_path: Path) -> None:
