@@ -19,7 +19,10 @@ class SplitCard(Card):
 
     queries: int | None = None
     """None where it is not published."""
-    images: int
+    images: int | None = None
+    """None where it is not published."""
+    captions: int | None = None
+    """Where it differs from `queries`: captions that several images share are one query."""
     sha256: str | None = None
     """Mini only: the content hash of everything the world writes for the split."""
 
@@ -31,6 +34,10 @@ class SuiteCard(Card):
     splits: dict[str, SplitCard]
     options: dict[str, Any] = Field(default_factory=dict)
     """Passed to the loader as keyword arguments."""
+    annotations: str = ""
+    """Full only: the annotation files that are needed, and where they are got."""
+    images: str = ""
+    """Full only: the images that are needed, and where they are got."""
 
 
 class Published(Card):
@@ -52,6 +59,12 @@ class TaskCard(Card):
     dataset: str
     """The loader: a name in the registry of datasets."""
     protocol: str
+    protocols: tuple[str, ...] = ()
+    """Others that papers use for the same data; chosen by `--protocol`."""
+    collection: str = ""
+    """Whose images these are, where several tasks share them ('flickr30k'); the card's own name where empty."""
+    seen_by: dict[str, str] = Field(default_factory=dict)
+    """Published training sets that hold images of the test split, and what is known of it."""
     revision: int = 1
     """Raised whenever data, protocol or metric change the numbers."""
     languages: tuple[str, ...]
@@ -76,6 +89,8 @@ class RewriterCard(Card):
     """It looks at the answer: shown apart, never ranked."""
     families: tuple[Family, ...] = ("translate", "condense", "compose")
     suites: tuple[Suite, ...] = ("mini", "full")
+    trained_on: str | None = None
+    """A file beside the card that says which images it was trained on; runs that search among them are refused."""
     captioner: str | None = None
     """Puts the reference image of composed queries into words; a name in the registry of captioners."""
     prompts: dict[str, str] = Field(default_factory=dict)
@@ -95,3 +110,5 @@ class RetrieverCard(Card):
     mechanism: str
     settings: dict[str, Any] = Field(default_factory=dict)
     default_for: tuple[Suite, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    """Published training sets, as tasks name them under `seen_by` ('flickr30k-karpathy-train')."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,13 +30,17 @@ class Query:
     """Gallery images that leave the ranking before anything is counted (CIRR: the reference)."""
     subset: tuple[str, ...] = ()
     """Gallery images that are ranked among themselves as well (CIRR: the look-alikes without the reference)."""
+    grades: tuple[tuple[str, float], ...] = ()
+    """Image ids and how right each is, where the files grade their answers (CIRR: `target_soft`)."""
+    category: str = ""
+    """The part of the data that the query belongs to, where there are such parts (CVLUE: 'panda')."""
 
 
 class ImageSource(Protocol):
     """Where encoded images (PNG, JPEG, …) are read from: a folder, an archive."""
 
     def read(self, image_id: str) -> bytes:
-        """The encoded file of one image. Raises UserError, naming the file, where it is missing."""
+        """One encoded file; called from several threads. Raises UserError, naming it, where it is missing."""
 
     def missing(self, image_ids: Iterable[str]) -> list[str]:
         """Those of the ids that have no image, in the order given."""
@@ -51,6 +55,8 @@ class Gallery:
 
     ids: tuple[str, ...]
     images: ImageSource
+    categories: tuple[str, ...] = ()
+    """The category of each image, in the order of `ids`; empty where the data have none."""
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -71,12 +77,19 @@ class Dataset:
     """The annotation files that were read."""
     notes: tuple[str, ...] = ()
     """Quirks of the files a reader of the numbers should know of (repeated captions, recovered files)."""
+    captions: int | None = None
+    """How many captions the files hold, where that is not the number of queries (CVLUE: equal ones are one query)."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """The group of each of the queries' categories, where categories have groups (CVLUE: 'panda' is an 'animal')."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything that a rank depends on, except the pixels."""
-        rows = [(q.id, q.text, q.positives, q.language, q.reference, q.excluded, q.subset) for q in self.queries]
-        return sha256_json([rows, self.gallery.ids])
+        """Hash of everything that a figure depends on, except the pixels."""
+        rows = [
+            (q.id, q.text, q.positives, q.language, q.reference, q.excluded, q.subset, q.grades, q.category)
+            for q in self.queries
+        ]
+        return sha256_json([rows, self.gallery.ids, self.gallery.categories, dict(self.groups)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,8 @@ class Task:
     dataset: Dataset
     root: Path
     """The folder the dataset was read from."""
+    collection: str = ""
+    """Whose images these are: equal ids in one collection are the same image."""
 
     @property
     def queries(self) -> tuple[Query, ...]:

@@ -31,10 +31,14 @@ BUILTIN: dict[str, dict[str, str]] = {
         "precomputed": "grapebench.retrieval.precomputed:Precomputed",
     },
     "datasets": {
+        "chinese_clip": "grapebench.datasets.chinese_clip:load",
         "cirr": "grapebench.datasets.cirr:load",
         "cvlue": "grapebench.datasets.cvlue:load",
         "flickr30k_cn": "grapebench.datasets.flickr30k_cn:load",
+        "karpathy": "grapebench.datasets.karpathy:load",
+        "urban1k": "grapebench.datasets.urban1k:load",
         "wikipedia": "grapebench.datasets.wikipedia:load",
+        "wit": "grapebench.datasets.wit:load",
         "xm3600": "grapebench.datasets.xm3600:load",
     },
     "captioners": {

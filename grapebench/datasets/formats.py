@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,11 +55,13 @@ class Entry:
     number: int
     """Its place in the file's array, or its line in a file of JSON lines; both count from 1."""
     by_line: bool = False
+    within: str | None = None
+    """The key of the array, where the file is an object that holds it."""
 
     @property
     def line(self) -> int:
-        """Found by reading the file again where it is one JSON array: only errors ask for it."""
-        return self.number if self.by_line else _line_of_item(self.path, self.number - 1)
+        """Found by reading the file again where it is in a JSON array: only errors ask for it."""
+        return self.number if self.by_line else _line_of_item(self.path, self.number - 1, self.within)
 
     def error(self, what: str, fix: str | None = None) -> UserError:
         place = "" if self.by_line else f"record {self.number}: "
@@ -75,10 +77,14 @@ class Entry:
 
     def identifier(self, key: str) -> str:
         """An id that files write as a number or as a string."""
+        return self._identifier(self.get(key), key)
+
+    def identifiers(self, key: str) -> list[str]:
+        """A list of such ids, which may be empty."""
         found = self.get(key)
-        if isinstance(found, int) and not isinstance(found, bool):
-            return str(found)
-        return self._text(found, key)
+        if not isinstance(found, list):
+            raise self._wrong_type(key, "a list of ids", found)
+        return [self._identifier(one, key) for one in found]
 
     def texts(self, key: str) -> list[str]:
         """A list of at least one string."""
@@ -92,7 +98,19 @@ class Entry:
         found = self.get(key)
         if not isinstance(found, dict):
             raise self._wrong_type(key, "an object", found)
-        return Entry(self.path, found, self.number, self.by_line)
+        return replace(self, value=found)
+
+    def inners(self, key: str) -> list[Entry]:
+        """The JSON objects of the list under a key, of which there is at least one."""
+        found = self.get(key)
+        if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+            raise self._wrong_type(key, "a list of objects", found)
+        return [replace(self, value=one) for one in found]
+
+    def _identifier(self, found: Any, key: str) -> str:
+        if isinstance(found, int) and not isinstance(found, bool):
+            return str(found)
+        return self._text(found, key)
 
     def _text(self, found: Any, key: str) -> str:
         if not isinstance(found, str):
@@ -165,12 +183,17 @@ def read_entries(path: Path) -> list[Entry]:
     found = read_json(path)
     if not isinstance(found, list):
         raise UserError(f"expected a JSON array of records, found {_shown(found)}", file=path, line=1)
+    return entries_of(found, path)
+
+
+def entries_of(found: list[Any], path: Path, within: str | None = None) -> list[Entry]:
+    """The objects of a JSON array that is the whole file, or stands under the key `within` of the file's object."""
     entries = []
     for number, value in enumerate(found, start=1):
         if not isinstance(value, dict):
             what = f"record {number} must be an object, found {_shown(value)}"
-            raise UserError(what, file=path, line=_line_of_item(path, number - 1))
-        entries.append(Entry(path, value, number))
+            raise UserError(what, file=path, line=_line_of_item(path, number - 1, within))
+        entries.append(Entry(path, value, number, within=within))
     return entries
 
 
@@ -183,6 +206,16 @@ def read_json_lines(path: Path) -> Iterator[Entry]:
         if not isinstance(value, dict):
             raise line.error(f"expected a JSON object, found {_shown(value)}")
         yield Entry(path, value, line.line, by_line=True)
+
+
+def caption_notes(captions: Sequence[str]) -> list[str]:
+    """What a reader of the numbers should know of a split's captions."""
+    notes = []
+    if repeated := len(captions) - len(set(captions)):
+        notes.append(f"{repeated} captions repeat an earlier one word for word")
+    if blank := sum(not caption.strip() for caption in captions):
+        notes.append(f"{blank} blank captions are queries all the same")
+    return notes
 
 
 def line_of_key(path: Path, key: str) -> int:
@@ -233,10 +266,11 @@ def _key_pattern(key: str) -> re.Pattern[str]:
     return re.compile(f"(?:{'|'.join(map(re.escape, sorted(spellings)))})\\s*:")
 
 
-def _line_of_item(path: Path, index: int) -> int:
+def _line_of_item(path: Path, index: int, within: str | None = None) -> int:
     """The line on which an element of a JSON array starts."""
     text, decoder, space = read_text(path), json.JSONDecoder(), re.compile(r"[\s,]*")
-    position = text.index("[") + 1
+    after = _key_pattern(within).search(text) if within else None
+    position = text.index("[", after.end() if after else 0) + 1
     for _ in range(index):
         position = decoder.raw_decode(text, _end(space, text, position))[1]
     return text.count("\n", 0, _end(space, text, position)) + 1

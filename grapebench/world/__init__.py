@@ -30,6 +30,7 @@ def prepare(task: str, split: str) -> Path:
     if suite is None or split not in suite.splits or task not in WRITERS:
         raise UserError(f"the miniature has no split '{split}' of task '{task}'")
     expected = suite.splits[split]
+    assert expected.images is not None
     print(f"drawing the miniature's {task} {split} split: {expected.images} images", file=sys.stderr)
     with atomic_folder(root) as temporary:
         folder = Folder(temporary)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grapebench.files import sha256
-from grapebench.world import english
+from grapebench.world import english, official_english
 from grapebench.world.articles import CATEGORIES, article
 from grapebench.world.content import CULTURE_SHAPES, Content, Scene
 from grapebench.world.drawing import draw, png
@@ -180,4 +180,5 @@ WRITERS: dict[str, Callable[[Folder, str, int, random.Random], None]] = {
     "xm3600": xm3600,
     "wikipedia": wikipedia,
     "cirr": cirr,
+    **official_english.WRITERS,
 }
