@@ -23,5 +23,10 @@ def data_dir() -> Path:
     return _home("XDG_DATA_HOME", ".local/share", "data")
 
 
+def config_dir() -> Path:
+    """What the user has said once: where the official files are."""
+    return _home("XDG_CONFIG_HOME", ".config", "config")
+
+
 def results_dir() -> Path:
     return data_dir() / "results"

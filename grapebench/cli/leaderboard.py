@@ -29,7 +29,7 @@ def build(
 
     from grapebench import catalog, files
     from grapebench.errors import UserError
-    from grapebench.leaderboard import board, render, store
+    from grapebench.leaderboard import board, markdown, store
 
     folder = results or store.published_dir()
     if not folder.is_dir():
@@ -42,8 +42,10 @@ def build(
     start = page.parent.resolve()
     links = {one.result.id: Path(os.path.relpath(one.folder.resolve(), start)).as_posix() for one in found}
     tables = board.tables(one.result for one in found)
-    files.write_text(page, render.markdown(tables, cards, links))
-    print(f"{len(found)} results in {len(tables)} tables", file=sys.stderr)
+    files.write_text(page, markdown.page(tables, cards, links))
+    unlabelled = sum(not one.result.labelled for one in found)
+    aside = f"; {unlabelled} without public labels left out" if unlabelled else ""
+    print(f"{len(found) - unlabelled} results in {len(tables)} tables{aside}", file=sys.stderr)
     print(page)
     if broken:
         raise typer.Exit(1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from grapebench.cards import Card, SuiteCard
+    from grapebench.datasets.seen import Seen
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, with everything the card says.")]
 
@@ -19,7 +20,7 @@ def tasks(json: Json = False) -> None:
 
     cards = [catalog.task_card(name).card for name in catalog.task_names()]
     if json:
-        return _print_json(cards)
+        return _print_json(map(_values, cards))
     _print_table(
         ["task", "title", "rewriting", "languages", "mini", "full"],
         [
@@ -33,21 +34,25 @@ def tasks(json: Json = False) -> None:
 def rewriters(json: Json = False) -> None:
     """List the rewriters. --rewriter also takes path/to/card.toml and path/to/file.py:Class."""
     from grapebench import catalog
+    from grapebench.datasets.seen import seen_of
 
-    cards = [catalog.rewriter_card(name).card for name in catalog.rewriter_names()]
+    found = [catalog.rewriter_card(name) for name in catalog.rewriter_names()]
+    trained = [(loaded.card, seen_of(loaded)) for loaded in found]
     if json:
-        return _print_json(cards)
+        return _print_json(_values(card) | _seen_values(seen) for card, seen in trained)
     _print_table(
         ["rewriter", "title", "mechanism", "tasks", "suites"],
         [
             (
                 card.name,
-                card.title + (" (looks at the answer)" if card.oracle else ""),
+                card.title
+                + (" (looks at the answer)" if card.oracle else "")
+                + (f" (trained on {seen})" if seen else ""),
                 card.mechanism,
                 "all" if len(card.families) == 3 else ", ".join(card.families),
                 ", ".join(card.suites),
             )
-            for card in cards
+            for card, seen in trained
         ],
     )
 
@@ -58,7 +63,7 @@ def retrievers(json: Json = False) -> None:
 
     cards = [catalog.retriever_card(name).card for name in catalog.retriever_names()]
     if json:
-        return _print_json(cards)
+        return _print_json(map(_values, cards))
     _print_table(
         ["retriever", "title", "mechanism", "default for"],
         [(card.name, card.title, card.mechanism, ", ".join(card.default_for)) for card in cards],
@@ -75,16 +80,24 @@ def _size(suite: SuiteCard | None) -> str:
     split = suite.splits.get(suite.default_split)
     if split is None:
         return suite.default_split
-    queries = "?" if split.queries is None else f"{split.queries:,}"
-    return f"{queries}/{split.images:,}"
+    return "/".join("?" if count is None else f"{count:,}" for count in (split.queries, split.images))
 
 
-def _print_json(cards: Iterable[Card]) -> None:
+def _values(card: Card) -> dict[str, Any]:
+    return card.model_dump(mode="json", exclude_none=True)
+
+
+def _seen_values(seen: Seen | None) -> dict[str, Any]:
+    """What a rewriter was trained on, without the hashes of its images."""
+    return {"seen": [source.model_dump(mode="json") for source in seen.sources]} if seen else {}
+
+
+def _print_json(cards: Iterable[dict[str, Any]]) -> None:
     import json
 
     for card in cards:
         # Escaped to ASCII, so that any pipe and any locale takes it.
-        print(json.dumps(card.model_dump(mode="json", exclude_none=True)))
+        print(json.dumps(card))
 
 
 def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from grapebench import __version__
-from grapebench.cli import leaderboard, listing, run, score, show, world
+from grapebench.cli import data, export, leaderboard, listing, run, score, show, world
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error
 
@@ -44,6 +44,8 @@ app.command()(show.show)
 app.command()(listing.tasks)
 app.command()(listing.rewriters)
 app.command()(listing.retrievers)
+app.add_typer(data.app, name="data")
+app.add_typer(export.app, name="export")
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(world.app, name="world")
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grapebench.cli.asked import Data, Languages, Protocol
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -32,6 +34,8 @@ class _Job:
     rewriter: LoadedRewriter
     setup: Setup
     command: str
+    notes: list[str]
+    """What to know of the retriever and this task."""
 
 
 def run(
@@ -52,7 +56,13 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Ask only the first so many queries.", show_default="all")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder with the official files (--suite full).")] = None,
+    protocol: Protocol = None,
+    languages: Languages = None,
+    data: Data = None,
+    allow_seen: Annotated[
+        bool,
+        typer.Option("--allow-seen", help="Search images that the rewriter was trained on; the result is marked."),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Where results are kept.", show_default="the user's data folder, or under GRAPEBENCH_HOME"),
@@ -60,6 +70,9 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a result instead of tables.")] = False,
 ) -> None:
     """Rewrite a task's queries, search with them, and print the result and the leaderboard it stands in."""
+    from grapebench import catalog
+    from grapebench.cli import asked
+    from grapebench.datasets import seen
     from grapebench.errors import UserError
     from grapebench.evaluation import runner
     from grapebench.leaderboard import store as results
@@ -74,15 +87,28 @@ def run(
     # The default may be another one some day: the command in a result names the one that was used.
     searcher = retriever or _default_retriever(suite)
     # Vectors that were brought along need no pictures; one that turns out to be needed and missing is named then.
-    tasks = _tasks(task, suite, split, limit, data, pictures=not isinstance(opened, Lookup))
-    jobs = _jobs(tasks, rewriter, searcher, seed or [0], limit, given=data is not None)
+    pictures = not isinstance(opened, Lookup)
+    cards = {name: catalog.task_card(name).card for name in task}
+    tasks = {
+        name: asked.load(card, suite, split, data, protocol, languages, images=pictures) for name, card in cards.items()
+    }
+    options = _shared_options(protocol, languages, data, allow_seen)
+    jobs = []
+    for name, one in tasks.items():
+        runner.check_task(one)
+        notes = seen.warnings(cards[name], retriever, suite)
+        for note in notes:
+            print(f"warning: {note}", file=sys.stderr)
+        jobs += _jobs(name, one, rewriter, searcher, seed or [0], limit, options, notes)
+    for job in jobs:
+        runner.check_seen(job.task, job.rewriter, allow_seen)
     found: list[Result] = []
     for job in jobs:
         label = f"{job.task.name} · {job.rewriter.name}"
         with _progress(label) as report:
             folder = runner.run(
                 job.task, job.rewriter, opened, retriever_name=_retriever_name(searcher), setup=job.setup, limit=limit,
-                into=store, command=job.command, report=report,
+                allow_seen=allow_seen, notes=job.notes, into=store, command=job.command, report=report,
             )  # fmt: skip
         result = results.load(folder)
         found.append(result)
@@ -110,44 +136,45 @@ def _retriever_name(spec: str) -> str:
     return Path(spec).resolve().name if Path(spec).is_dir() else spec
 
 
-def _tasks(
-    names: list[str], suite: str, split: str | None, limit: int | None, data: Path | None, pictures: bool
-) -> dict[str, Task]:
-    """The tasks by the name they were given under; all cards are read before the first task is loaded."""
-    from grapebench import catalog
-    from grapebench.datasets import load_task
-    from grapebench.evaluation.runner import require_labels
-
-    cards = {name: catalog.task_card(name).card for name in names}
-    tasks = {name: load_task(card, suite, split, data, images=pictures) for name, card in cards.items()}
-    for task in tasks.values():
-        require_labels(task, task.queries[:limit])
-    return tasks
+def _shared_options(protocol: str | None, languages: str | None, data: Path | None, allow_seen: bool) -> list[str]:
+    """What the commands of all results have in common at their end."""
+    options = ["--protocol", protocol] if protocol else []
+    options += ["--languages", languages] if languages else []
+    # The user's own folder says nothing to others.
+    options += ["--data", "DIR"] if data else []
+    return options + (["--allow-seen"] if allow_seen else [])
 
 
 def _jobs(
-    tasks: dict[str, Task], rewriters: list[str], retriever: str, seeds: list[int], limit: int | None, given: bool
+    name: str,
+    task: Task,
+    rewriters: list[str],
+    retriever: str,
+    seeds: list[int],
+    limit: int | None,
+    options: list[str],
+    notes: list[str],
 ) -> list[_Job]:
-    """Everything that was asked for, opened before the first of it is begun: a misspelt name is told at once."""
+    """Everything that was asked of a task, opened before the first of it is begun: a misspelt name is told at once."""
     from grapebench.rewriters import open_rewriter
     from grapebench.rewriters.setup import Setup
 
     jobs = []
-    for (name, task), spec, seed in itertools.product(tasks.items(), dict.fromkeys(rewriters), dict.fromkeys(seeds)):
-        setup = Setup(suite=task.suite, family=task.family, seed=seed, root=task.root)
-        options = ["--task", name, "--rewriter", spec, "--suite", task.suite, "--retriever", retriever]
-        options += ["--split", task.split, "--seed", str(seed)]
-        options += ["--limit", str(limit)] if limit is not None else []
-        # The user's own folder says nothing to others.
-        options += ["--data", "DIR"] if given else []
-        command = shlex.join(["grapebench", "run", *options])
-        jobs.append(_Job(task, open_rewriter(spec, setup), setup, command))
+    for spec, seed in itertools.product(dict.fromkeys(rewriters), dict.fromkeys(seeds)):
+        setup = Setup(task.suite, task.family, seed, task.root)  # type: ignore[arg-type]
+        words = ["--task", name, "--rewriter", spec, "--suite", task.suite, "--retriever", retriever]
+        words += ["--split", task.split, "--seed", str(seed)]
+        words += ["--limit", str(limit)] if limit is not None else []
+        command = shlex.join(["grapebench", "run", *words, *options])
+        jobs.append(_Job(task, open_rewriter(spec, setup), setup, command, notes))
     return jobs
 
 
 @contextlib.contextmanager
 def _progress(label: str) -> Iterator[Report]:
     """A progress bar on stderr that appears with the first report: a result that is there already needs none."""
+    from grapebench.cli import progress
+
     with contextlib.ExitStack() as stack:
         bar: Progress | None = None
         rows: dict[str, TaskID] = {}
@@ -155,21 +182,12 @@ def _progress(label: str) -> Iterator[Report]:
         def report(stage: str, done: int, total: int) -> None:
             nonlocal bar
             if bar is None:
-                bar = stack.enter_context(_bar())
+                bar = stack.enter_context(progress.bar())
             if stage not in rows:
                 rows[stage] = bar.add_task(f"{label}: {stage}", total=total)
             bar.update(rows[stage], completed=done, total=total)
 
         yield report
-
-
-def _bar() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _print_json(result: Result) -> None:
@@ -192,7 +210,12 @@ def _print_tables(found: list[Result], store: Path) -> None:
     for key in dict.fromkeys(map(board.comparable, found)):
         mine = [result for result in found if board.comparable(result) == key]
         console.print(render.results(mine))
-        (table,) = board.tables(one.result for one in known if board.comparable(one.result) == key)
-        console.print(render.terminal(table, [result.id for result in mine]))
-        if table.languages:
-            console.print(render.languages(table))
+        # Without public labels there is no table.
+        for table in board.tables(one.result for one in known if board.comparable(one.result) == key):
+            console.print(render.terminal(table, [result.id for result in mine]))
+            if table.parts:
+                console.print(render.parts(table))
+        if not mine[0].labelled:
+            ids = " ".join(result.id[:8] for result in mine)
+            said = f"`grapebench export` writes what the benchmark's own scorer takes, from: {ids}"
+            console.print(said, markup=False, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,49 +26,60 @@ def show(
 ) -> None:
     """Show a result: its figures, then queries before and after rewriting, the largest gains first."""
     from grapebench.errors import UserError
-    from grapebench.leaderboard import results, store
+    from grapebench.leaderboard import store
     from grapebench.paths import results_dir
 
     folder = store.resolve(result, [results_dir(), store.published_dir()])
     found = store.load(folder)
-    rows = _joined(folder)
+    rows = _joined(folder, found)
     if query is not None:
         rows = [row for row in rows if row["query_id"] == query]
         if not rows:
-            raise UserError(f"result {found.id} has no query {query!r}", file=folder / results.PER_QUERY_FILE)
-    else:
-        rows = sorted(rows, key=lambda row: (_gain(row), row["query_id"]), reverse=not worst)[:limit]
+            raise UserError(f"result {found.id} has no query {query!r}", file=folder)
+    elif found.labelled:
+        rows = sorted(rows, key=lambda row: (_gain(row), row["query_id"]), reverse=not worst)
+    rows = rows[:limit]
     if json:
         _print_json(found, rows)
     else:
         _print_tables(found, rows, in_full=query is not None)
 
 
-def _joined(folder: Path) -> list[dict[str, Any]]:
+def _joined(folder: Path, result: Result) -> list[dict[str, Any]]:
     """The queries of a result with both texts, both ranks and what is known besides.
 
-    A published result lacks the queries' own texts, and a rewrite that is none.
+    A published result lacks the queries' own texts, and a rewrite that is none. Without labels there are no ranks.
     """
     from grapebench.errors import UserError
     from grapebench.leaderboard import artifacts, results
 
-    ranks = folder / results.PER_QUERY_FILE
-    if not ranks.is_file():
-        raise UserError("this published result holds no ranks", file=ranks, fix="its command makes the whole result")
-    columns = artifacts.read_per_query(ranks)
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    for name in (results.QUERIES_FILE, results.REWRITES_FILE):
+    rows: list[dict[str, Any]] | None = None
+    if result.labelled:
+        ranks = folder / results.PER_QUERY_FILE
+        if not ranks.is_file():
+            what = "this published result holds no ranks"
+            raise UserError(what, file=ranks, fix="its command makes the whole result")
+        columns = artifacts.read_table(ranks)
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    for name in (results.REWRITES_FILE, results.QUERIES_FILE):
         if name == results.QUERIES_FILE and not (folder / name).is_file():
             continue
         texts = {line["query_id"]: line for line in artifacts.read_lines(folder / name)}
+        rows = [{"query_id": query} for query in texts] if rows is None else rows
         if {row["query_id"] for row in rows} != set(texts):
-            raise UserError("the queries are not those of the file of ranks beside it", file=folder / name)
+            raise UserError("the queries are not those of the other files beside it", file=folder / name)
         rows = [row | texts[row["query_id"]] for row in rows]
+    rows = rows or []
     return [row | {"rewrite": row["text"]} if "rewrite" not in row and "text" in row else row for row in rows]
 
 
 def _gain(row: dict[str, Any]) -> float:
-    """How many times better the rank became: from 10 to 1 is worth as much as from 100 to 10."""
+    """How many times better the rank became: from 10 to 1 is worth as much as from 100 to 10.
+
+    Where every image of a category is right, by how much the average precision grew.
+    """
+    if "average_precision" in row:
+        return float(row["average_precision"] - row["average_precision_before"])
     return float(row["rank_before"] / row["rank"])
 
 
@@ -84,57 +96,102 @@ def _print_tables(found: Result, rows: list[dict[str, Any]], in_full: bool) -> N
 
     console = Console()
     console.print(_summary(found))
+    if not in_full and (parts := dict(_parts(found))):
+        from grapebench.evaluation.protocols import PROTOCOLS
+        from grapebench.leaderboard.board import main_figure
+
+        console.print(_grid(f"{main_figure(found.protocol)} by {PROTOCOLS[found.protocol].by}", parts))
     for row in rows:
         console.print(_query(row, in_full))
 
 
 def _summary(found: Result) -> Group:
     from grapebench.leaderboard import render
-    from grapebench.leaderboard.board import Figure
 
+    task = f"{found.task} · suite {found.suite} · split {found.split} · protocol {found.protocol}"
     lines = {
-        "Task": f"{found.task} · suite {found.suite} · split {found.split} · revision {found.revision}",
+        "Task": f"{task} · revision {found.revision}",
         "Rewriter": f"{found.rewriter.name} · seed {found.seed}" + (" · oracle" if found.rewriter.oracle else ""),
         "Retriever": found.retriever.name,
         "Searched": f"{found.queries:,} queries, {found.gallery:,} images ({found.duplicates or 0:,} duplicates)",
     }
+    if found.seen:
+        lines["Not ranked"] = render.trained_on(found)
+    if not found.labelled:
+        lines["Labels"] = "not public: nothing is measured"
     for key in found.metrics:
-        if "/" in key or key == "median_rank":
-            continue
-        before = f"{100 * found.metrics_before[key]:.1f}"
-        after = render.percent(render.result_figure(found, key))
-        delta = found.deltas[key]
-        change = render.difference(Figure(delta.value, delta.low, delta.high))
-        lines[key] = f"{before} → {after}   Δ {change}"
-    lines["Median rank"] = f"{found.metrics_before['median_rank']:g} → {found.metrics['median_rank']:g}"
-    before_after = (found.inflation.before, found.inflation.after)
-    for name in ("positive", "others", "top_others", "margin"):
-        values = [getattr(figures, name) for figures in before_after]
-        if None not in values:
-            lines[f"Cosine: {name.replace('_', ' ')}"] = f"{values[0]:.3f} → {values[1]:.3f}"
-    fallbacks = ", ".join(f"{reason} {count:,}" for reason, count in sorted(found.fallbacks.items())) or "none"
-    lines["Fallbacks"] = fallbacks
-    lines["Ties"] = f"{100 * found.ties:.1f} % of the queries"
+        if "/" not in key and key != "median_rank":
+            lines[render.figure_name(key)] = _change(found, key)
+    if "median_rank" in found.metrics:
+        lines["Median rank"] = f"{found.metrics_before['median_rank']:g} → {found.metrics['median_rank']:g}"
+    if found.inflation:
+        for name in ("positive", "others", "top_others", "margin"):
+            before, after = (getattr(side, name) for side in (found.inflation.before, found.inflation.after))
+            if before is not None and after is not None:
+                lines[f"Cosine: {name.replace('_', ' ')}"] = f"{before:.3f} → {after:.3f}"
+    lines["Fallbacks"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.fallbacks.items())) or "none"
+    if found.labelled:
+        lines["Ties"] = f"{100 * found.ties:.1f} % of the queries"
     lines["Cost"] = f"{found.cost.prompt_tokens:,} tokens read, {found.cost.completion_tokens:,} written"
     lines["Command"] = found.command
     return _grid(f"Result {found.id}", lines)
 
 
+def _change(found: Result, key: str) -> str:
+    """A figure before and after, and its difference with intervals."""
+    from grapebench.leaderboard import render
+    from grapebench.leaderboard.board import Figure
+
+    before, after = Figure(found.metrics_before[key]), render.result_figure(found, key)
+    delta = found.deltas.get(key)
+    change = render.difference(Figure(delta.value, delta.low, delta.high) if delta else None)
+    return f"{render.percent(before)} → {render.percent(after)}   Δ {change}"
+
+
+def _parts(found: Result) -> Iterator[tuple[str, str]]:
+    """The main figure of each language or category; a group of categories stands before its own."""
+    from grapebench.leaderboard.board import main_figure, parts
+
+    main = main_figure(found.protocol)
+    names = parts(main, [found])
+    groups = set(found.groups.values())
+
+    def place(name: str) -> tuple[str, bool]:
+        return found.groups.get(name, name if name in groups else ""), name in found.groups
+
+    for name in sorted(names, key=place):
+        yield ("  " if name in found.groups else "") + name, _change(found, f"{main}/{name}")
+
+
 def _query(row: dict[str, Any], in_full: bool) -> Group:
-    lines = {"Rank": f"{row['rank_before']:,} → {row['rank']:,} of {row['candidates']:,}"}
+    lines = {}
+    if "rank" in row:
+        lines["Rank"] = f"{_from_to(row, 'rank')} of {row['candidates']:,}"
+    if "average_precision" in row:
+        before, after = row["average_precision_before"], row["average_precision"]
+        lines["Average precision"] = f"{100 * before:.1f} → {100 * after:.1f}"
     if row.get("subset_rank") is not None:
-        lines["Subset rank"] = f"{row['subset_rank_before']:,} → {row['subset_rank']:,}"
+        lines["Subset rank"] = _from_to(row, "subset_rank")
+    for name in row:
+        kind, _, grade = name.partition("_grade_")
+        if grade and not grade.endswith("_before") and row[name] is not None:
+            lines[f"{kind.replace('_', ' ').capitalize()}, grade ≥ {grade}"] = _from_to(row, name)
     if "text" in row:
         text = row["text"]
         lines["Before"] = text if in_full or len(text) <= _SHOWN else text[:_SHOWN] + " …"
     lines["After"] = row.get("rewrite", "as it came")
-    if row["fallback"]:
+    if row.get("fallback"):
         lines["Fallback"] = row["fallback"]
     if in_full:
         lines |= {name: str(value) for name, value in row.get("trace", {}).items()}
         if row.get("raw"):
             lines["Output"] = row["raw"]
-    return _grid(f"Query {row['query_id']} ({row['language']})", lines)
+    about = ", ".join(row[name] for name in ("language", "category") if row.get(name))
+    return _grid(f"Query {row['query_id']}" + (f" ({about})" if about else ""), lines)
+
+
+def _from_to(row: dict[str, Any], name: str) -> str:
+    return f"{row[f'{name}_before']:,} → {row[name]:,}"
 
 
 def _grid(title: str, lines: dict[str, str]) -> Group:

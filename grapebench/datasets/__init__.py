@@ -3,48 +3,105 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from grapebench import registry
+from grapebench.datasets.place import Place
+from grapebench.datasets.training import training_set
 from grapebench.errors import UserError
 from grapebench.records import Dataset, Task
 
 if TYPE_CHECKING:
     from grapebench.cards import SplitCard, SuiteCard, TaskCard
 
+__all__ = ["Place", "first_ten", "full_suite", "load_dataset", "load_task", "remembered_place", "training_set"]
+
 
 def load_task(
     card: TaskCard,
     suite: str,
     split: str | None = None,
-    data: Path | None = None,
+    place: Place | None = None,
     images: bool = True,
     check_counts: bool = True,
+    protocol: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Task:
     """Load one suite and split (default: the card's) of a task.
 
-    `data` is the folder with the official files: needed for the full suite, not taken for mini, which writes its own.
-    `images=False` asks for annotation files alone. Raises UserError for a suite or split the card does not
-    offer, for numbers that differ from the card's, for ids that stand in one file and not in the other, and for images
-    that are not there.
+    `place` is where the official files are: for the full suite by default the remembered place of the task, not taken
+    for mini, which writes its own. `images=False` asks for annotation files alone. `protocol` is one of those that the
+    card allows (default: its own), and chooses which queries are asked. `options` are for the loader, over those of
+    the card; where they change something the numbers may differ from the card's.
+
+    Raises UserError for a suite, split or protocol the card does not offer, for numbers that differ from the card's,
+    for ids that stand in one file and not in the other, and for images that are not there.
     """
+    from grapebench.evaluation.protocols import protocol_named, select_queries
+
     offered = _suite(card, suite)
     split = split or offered.default_split
     if split not in offered.splits:
         known = ", ".join(offered.splits)
         raise UserError(f"{card.name} has no split {split!r} in the suite {suite}", fix=f"there is: {known}")
-    root = _root(card, suite, split, data)
-    load = registry.resolve("datasets", card.dataset)
-    dataset = _call(load, card, offered, root, split)
-    _check_ids(dataset, root)
-    if check_counts:
-        _check_counts(card, split, offered.splits[split], dataset, root)
+    asked = protocol_named(_protocol(card, protocol))
+    place = _place(card, suite, split, place, images)
+    given = {**offered.options, **(options or {})}
+    dataset = load_dataset(card, split, place, given)
+    if check_counts and given == offered.options:
+        _check_counts(card, split, offered.splits[split], dataset, place)
     if images and (missing := dataset.gallery.images.missing(dataset.gallery.ids)):
         how_many = f"{len(missing):,} of the {len(dataset.gallery):,} images of {card.name} {split}"
-        raise UserError(f"{how_many} are missing: {_first(missing)}", file=root)
-    return Task(card.name, suite, split, card.family, card.protocol, card.revision, dataset, root)
+        raise UserError(f"{how_many} are missing: {first_ten(missing)}", file=place.images)
+    dataset = replace(dataset, queries=tuple(select_queries(asked, dataset.queries)))
+    return Task(
+        name=card.name,
+        suite=suite,
+        split=split,
+        family=card.family,
+        protocol=asked.name,
+        revision=card.revision,
+        dataset=dataset,
+        root=place.root,
+        collection=card.collection or card.name,
+    )
+
+
+def load_dataset(card: TaskCard, split: str, place: Place, options: Mapping[str, Any]) -> Dataset:
+    """What the task's loader reads at the place: all queries, counted by nobody yet. Raises UserError."""
+    dataset = _call(registry.resolve("datasets", card.dataset), card, options, place, split)
+    _check_ids(dataset, place)
+    return dataset
+
+
+def full_suite(card: TaskCard) -> SuiteCard:
+    """The suite of the official files. Raises UserError where the task has none."""
+    return _suite(card, "full")
+
+
+def remembered_place(card: TaskCard, images: bool = True) -> Place:
+    """Where the user has said that the official files of a task are.
+
+    Raises UserError where nothing was said, or where the annotations (or, with `images`, the images) have gone.
+    """
+    from grapebench.datasets import places
+
+    known = places.remembered(card.name)
+    if known is None:
+        raise _needed(card, full_suite(card))
+    try:
+        known.check(images)
+    except UserError as error:
+        fix = f"bring it back, or say where the files are now: {places.add_command(card.name)}"
+        raise UserError(f"the remembered place of {card.name} has gone: {error}", fix=fix) from error
+    return known
+
+
+def first_ten(names: list[str]) -> str:
+    """Up to ten names."""
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
 
 
 def _suite(card: TaskCard, suite: str) -> SuiteCard:
@@ -54,54 +111,69 @@ def _suite(card: TaskCard, suite: str) -> SuiteCard:
     return suites[suite]
 
 
-def _root(card: TaskCard, suite: str, split: str, data: Path | None) -> Path:
+def _protocol(card: TaskCard, protocol: str | None) -> str:
+    allowed = tuple(dict.fromkeys((card.protocol, *card.protocols)))
+    if protocol is not None and protocol not in allowed:
+        raise UserError(f"{card.name} has no protocol {protocol!r}", fix=f"there is: {', '.join(allowed)}")
+    return protocol or card.protocol
+
+
+def _place(card: TaskCard, suite: str, split: str, place: Place | None, images: bool) -> Place:
     if suite == "mini":
-        if data is not None:
+        if place is not None:
             raise UserError("the suite mini writes its own data", fix="leave --data out, or say --suite full")
         from grapebench import world
 
-        return world.prepare(card.name, split)
-    if data is None:
-        origin = f"source: {card.source}; licence: {card.licence}"
-        what = f"the suite full of {card.name} needs the official files ({origin})"
-        raise UserError(what, fix="fetch them and say where they are with --data DIR")
-    root = data.expanduser()
-    if not root.is_dir():
-        what = "the data folder is not a folder" if root.exists() else "the data folder does not exist"
-        raise UserError(what, file=root, fix=f"--data is to name the folder with the official files of {card.name}")
-    return root
+        return Place.of(world.prepare(card.name, split))
+    if place is None:
+        return remembered_place(card, images)
+    place.check(images)
+    return place
 
 
-def _call(load: Callable[..., Dataset], card: TaskCard, offered: SuiteCard, root: Path, split: str) -> Dataset:
+def _needed(card: TaskCard, suite: SuiteCard) -> UserError:
+    from grapebench.datasets.places import add_command
+
+    needed = [
+        f"{noun}: {text}" for noun, text in (("annotations", suite.annotations), ("images", suite.images)) if text
+    ]
+    origin = "; ".join([*needed, f"source: {card.source}", f"licence: {card.licence}"])
+    what = f"the suite full of {card.name} needs the official files ({origin})"
+    return UserError(what, fix=f"fetch them and say where they are: {add_command(card.name)}")
+
+
+def _call(
+    load: Callable[..., Dataset], card: TaskCard, options: Mapping[str, Any], place: Place, split: str
+) -> Dataset:
     try:
-        inspect.signature(load).bind(root, split, **offered.options)
+        inspect.signature(load).bind(place, split, **options)
     except TypeError as error:
         raise UserError(f"the options of the task card {card.name} do not fit its loader: {error}") from error
-    return load(root, split, **offered.options)
+    return load(place, split, **options)
 
 
-def _check_ids(dataset: Dataset, root: Path) -> None:
+def _check_ids(dataset: Dataset, place: Place) -> None:
     """The loaders refuse these with a line; here the same holds for a loader of the user's."""
-    index = dataset.gallery.index
-    if len(index) < len(dataset.gallery):
-        raise UserError(f"{len(dataset.gallery) - len(index)} image ids occur twice in the gallery", file=root)
+    gallery, index = dataset.gallery, dataset.gallery.index
+    if len(index) < len(gallery):
+        raise UserError(f"{len(gallery) - len(index)} image ids occur twice in the gallery", file=place.annotations)
+    if gallery.categories and len(gallery.categories) != len(gallery):
+        what = f"{len(gallery.categories)} categories for {len(gallery)} images"
+        raise UserError(what, file=place.annotations)
     if len({query.id for query in dataset.queries}) < len(dataset.queries):
-        raise UserError("a query id occurs twice", file=root)
+        raise UserError("a query id occurs twice", file=place.annotations)
     for query in dataset.queries:
         named = (*query.positives, *query.excluded, *query.subset, *((query.reference,) if query.reference else ()))
         if strangers := [image for image in named if image not in index]:
-            raise UserError(f"query {query.id!r} names images outside the gallery: {_first(strangers)}", file=root)
+            what = f"query {query.id!r} names images outside the gallery: {first_ten(strangers)}"
+            raise UserError(what, file=place.annotations)
 
 
-def _check_counts(card: TaskCard, split: str, wanted: SplitCard, dataset: Dataset, root: Path) -> None:
-    pairs = (("queries", len(dataset.queries), wanted.queries), ("images", len(dataset.gallery), wanted.images))
-    for noun, found, promised in pairs:
-        if promised is not None and found != promised:
-            what = f"{card.name} {split} holds {found:,} {noun} where the task card says {promised:,}"
-            file = dataset.files[0] if dataset.files else root
+def _check_counts(card: TaskCard, split: str, wanted: SplitCard, dataset: Dataset, place: Place) -> None:
+    from grapebench.datasets.survey import counts
+
+    for noun, count in counts(wanted, dataset).items():
+        if count.differs:
+            what = f"{card.name} {split} holds {count.found:,} {noun} where the task card says {count.expected:,}"
+            file = dataset.files[0] if dataset.files else place.annotations
             raise UserError(what, file=file, fix="fetch the official files again")
-
-
-def _first(names: list[str]) -> str:
-    """Up to ten names."""
-    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")

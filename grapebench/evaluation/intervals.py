@@ -19,15 +19,17 @@ def intervals(
     clusters: Sequence[str] | np.ndarray,
     *,
     groups: Sequence[str] | None = None,
+    macro: bool = True,
     seed: int = 0,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> dict[str, Interval]:
     """Percentile intervals of means of `(queries,)` columns, clusters drawn with replacement.
 
-    For paired differences give the differences as values. With `groups` (languages) each key is the mean over the
-    groups' means, and `key/group` stands beside it. All keys share their draws, and the same seed gives the same
-    intervals (rounded to six digits).
+    For paired differences give the differences as values. With `groups` (languages, categories) `key/group` stands
+    beside each key, except for the group ''; the key itself is then the mean over the groups' means, or with
+    `macro=False` over all queries. All keys share their draws, and the same seed gives the same intervals (rounded to
+    six digits).
     """
     names, codes = _codes(clusters)
     tags, group_codes = _codes(groups) if groups is not None else ([""], np.zeros(len(codes), dtype=np.intp))
@@ -39,20 +41,22 @@ def intervals(
     np.add.at(sums, (codes, group_codes), table)
     np.add.at(counts, (codes, group_codes), 1.0)
 
-    drawn = []
+    means, overall = [], []
     for weights in _draws(len(names), resamples, seed):
         size = weights @ counts
         total = (weights @ sums.reshape(len(names), -1)).reshape(len(weights), len(tags), len(keys))
         # A small group can be missing from a resample altogether: it is then left out of that resample's mean.
         with np.errstate(invalid="ignore"):
-            drawn.append(total / size[:, :, None])
-    means = np.concatenate(drawn)
+            means.append(total / size[:, :, None])
+        overall.append(np.nanmean(means[-1], axis=1) if macro else total.sum(axis=1) / size.sum(axis=1)[:, None])
     tails = [50 * (1 - level), 100 - 50 * (1 - level)]
-    overall = np.nanpercentile(np.nanmean(means, axis=1), tails, axis=0)
-    found = {key: _rounded(overall[:, column]) for column, key in enumerate(keys)}
+    whole = np.percentile(np.concatenate(overall), tails, axis=0)
+    found = {key: _rounded(whole[:, column]) for column, key in enumerate(keys)}
     if groups is not None:
-        each = np.nanpercentile(means, tails, axis=0)
+        each = np.nanpercentile(np.concatenate(means), tails, axis=0)
         for position, tag in enumerate(tags):
+            if not tag:
+                continue
             for column, key in enumerate(keys):
                 found[f"{key}/{tag}"] = _rounded(each[:, position, column])
     return found
@@ -74,17 +78,18 @@ def share_intervals(
     clusters: Sequence[str] | np.ndarray,
     *,
     groups: Sequence[str] | None = None,
+    macro: bool = True,
     seed: int = 0,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> dict[str, Interval]:
     """`intervals` for columns of shares (each value in 0..1), with the exact interval where all queries agree."""
-    found = intervals(values, clusters, groups=groups, seed=seed, resamples=resamples, level=level)
+    found = intervals(values, clusters, groups=groups, macro=macro, seed=seed, resamples=resamples, level=level)
     ids = np.asarray(clusters)
     selections = {"": np.ones(len(ids), dtype=bool)}
     if groups is not None:
         tags = np.asarray(groups)
-        selections |= {f"/{tag}": tags == tag for tag in sorted(set(groups))}
+        selections |= {f"/{tag}": tags == tag for tag in sorted(set(groups) - {""})}
     for key, column in values.items():
         for suffix, chosen in selections.items():
             seen = np.unique(np.asarray(column)[chosen])

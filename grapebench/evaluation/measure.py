@@ -1,37 +1,26 @@
-"""The work behind a result: captions, rewrites, vectors before and after, ranks."""
+"""The work behind a result: captions, rewrites, vectors before and after, and where the right images came."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grapebench.evaluation.inflation import TOP
+from grapebench.evaluation.protocols import protocol_named
+from grapebench.evaluation.search import Listings, Side, listings, side
 from grapebench.records import Query, Retriever, Rewrite, Task
 from grapebench.rewriters import LoadedRewriter
 
 if TYPE_CHECKING:
-    from grapebench.retrieval.ranking import Examination
     from grapebench.retrieval.store import EmbeddingStore
     from grapebench.rewriters.captioners import Captioner
 
-RUN_DEPTH = 100
-"""How many images of each query the run file lists."""
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """Where the targets came with one form of the queries."""
-
-    examined: Examination
-    subset_rank: np.ndarray | None
-    """`(queries,)`; None where the queries have no look-alikes."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +28,10 @@ class Measured:
     """Everything that a result is written from, in the order of the queries."""
 
     rewrites: list[Rewrite]
-    before: Side
-    """With the raw query text."""
-    after: Side
-    """With the rewrites."""
-    top: tuple[np.ndarray, np.ndarray]
-    """Columns and scores of the best images after rewriting, `(queries, up to 100)`, best first."""
+    sides: tuple[Side, ...] | None
+    """With the raw query text, and with the rewrites; None where the labels are not public."""
+    listings: Listings
+    """What the rewrites found."""
     rewritten: int
     """How many queries had no stored rewrite."""
     rewrite_seconds: float
@@ -58,39 +45,43 @@ def measure(
     retriever: Retriever,
     captioner: Captioner | None,
     seed: int,
+    labelled: bool,
     report: Report,
 ) -> Measured:
-    """Rewrite, encode and rank. What the stores hold already is not made again."""
+    """Rewrite, encode and rank. What the stores hold already is not made again.
+
+    Without labels only the rewrites are searched, and nothing is ranked.
+    """
     from grapebench.retrieval.encode import gallery_vectors, query_vectors
     from grapebench.retrieval.store import EmbeddingStore
-    from grapebench.retrieval.topk import top_k
 
+    protocol = protocol_named(task.protocol)
     embeddings = EmbeddingStore()
     if captioner is not None:
         queries = _captioned(task, queries, retriever, captioner, embeddings, report)
     started = time.perf_counter()
     rewrites, rewritten = _rewritten(rewriter, queries, seed, report)
     between = time.perf_counter()
-    gallery = gallery_vectors(task.gallery, retriever, embeddings, report=partial(report, "encoding images"))
+
+    def encode(asked: Sequence[Rewrite], stage: str) -> np.ndarray:
+        return query_vectors(asked, task.gallery, retriever, embeddings, report=partial(report, stage))
+
+    images = gallery_vectors(task.gallery, retriever, embeddings, report=partial(report, "encoding images"))
     raw = [Rewrite(query.id, texts=(query.text,)) for query in queries]
-    before = query_vectors(raw, task.gallery, retriever, embeddings, report=partial(report, "encoding queries"))
-    after = query_vectors(rewrites, task.gallery, retriever, embeddings, report=partial(report, "encoding rewrites"))
+    before = encode(raw, "encoding queries") if labelled else None
+    after = encode(rewrites, "encoding rewrites")
     encoded = time.perf_counter()
+    sides = None
+    if before is not None:
+        sides = tuple(side(protocol, task.gallery, queries, vectors, images) for vectors in (before, after))
     return Measured(
         rewrites=rewrites,
-        before=_side(task, queries, before, gallery),
-        after=_side(task, queries, after, gallery),
-        top=top_k(after, gallery, RUN_DEPTH, columns(task, (query.excluded for query in queries))),
+        sides=sides,
+        listings=listings(protocol, task.gallery, queries, after, images),
         rewritten=rewritten,
         rewrite_seconds=between - started,
         encode_seconds=encoded - between,
     )
-
-
-def columns(task: Task, images: Iterable[tuple[str, ...]]) -> list[np.ndarray]:
-    """Image ids, one tuple a query, as columns of the gallery."""
-    index = task.gallery.index
-    return [np.array([index[image] for image in some], dtype=np.int64) for some in images]
 
 
 def _captioned(
@@ -125,16 +116,3 @@ def _rewritten(
     with RewriteStore() as answers:
         rewrites = rewrite_all(rewriter, queries, answers, seed, progress)
     return rewrites, len(queries) - stored[0]
-
-
-def _side(task: Task, queries: Sequence[Query], vectors: np.ndarray, gallery: np.ndarray) -> Side:
-    from grapebench.retrieval.ranking import examine, subset_ranks
-
-    positives = columns(task, (query.positives for query in queries))
-    excluded = columns(task, (query.excluded for query in queries))
-    examined = examine(vectors, gallery, positives, excluded, top=TOP)
-    subset_rank = None
-    if any(query.subset for query in queries):
-        subsets = columns(task, (query.subset for query in queries))
-        subset_rank = subset_ranks(vectors, gallery, positives, subsets).rank
-    return Side(examined, subset_rank)

@@ -33,3 +33,26 @@ def mrr(rank: np.ndarray) -> float:
 def median_rank(rank: np.ndarray) -> float:
     """The rank that half of the queries do not exceed (mean of the middle two where their number is even)."""
     return float(np.median(rank))
+
+
+def grade_at(grades: np.ndarray, rank: np.ndarray, k: int) -> np.ndarray:
+    """The highest grade among the first k, 0 where none of them has one; `(queries,)`.
+
+    `grades` is `(levels,)`, above 0, and `rank` `(levels, queries)`: where each query's best image of at least that
+    grade stands, infinity where it has no such image.
+    """
+    reached: np.ndarray = np.where(rank <= k, grades[:, None], 0.0).max(axis=0, initial=0.0)
+    return reached
+
+
+def average_precision(good: np.ndarray, others: np.ndarray, total: int) -> float:
+    """Average precision of one ranking from the scores of its relevant and of its other items.
+
+    `total` is the number of relevant items there are: what a ranking leaves out counts as never found. Of equal scores
+    the relevant ones come last. 0 where there are none.
+    """
+    if not total:
+        return 0.0
+    hits = np.arange(1, len(good) + 1)
+    at_least = len(others) - np.searchsorted(np.sort(others), np.sort(good)[::-1], side="left")
+    return math.fsum((hits / (hits + at_least)).tolist()) / total

@@ -15,19 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from grapebench import files
+from grapebench.datasets.seen import overlap
 from grapebench.errors import UserError
-from grapebench.evaluation.protocols import Protocol, metrics_from_ranks, per_query_values, protocol_named
+from grapebench.evaluation.protocols import protocol_named, require_categories
 from grapebench.leaderboard import results, store
-from grapebench.records import Query, Retriever, Task
+from grapebench.records import Retriever, Task
 from grapebench.retrieval.encode import Lookup
 from grapebench.rewriters import LoadedRewriter
 from grapebench.rewriters.setup import Setup
 
 if TYPE_CHECKING:
-    from grapebench.evaluation.measure import Measured, Report, Side
+    from grapebench.evaluation.measure import Measured, Report
     from grapebench.rewriters.captioners import Captioner
 
 
@@ -41,19 +40,22 @@ def run(
     into: Path,
     command: str,
     limit: int | None = None,
+    allow_seen: bool = False,
+    notes: Sequence[str] = (),
     report: Report | None = None,
 ) -> Path:
     """The folder of the result in the store `into`, made unless it is there already.
 
     `retriever_name` is what the retriever is called in results, `setup` what the rewriter was opened with; its seed is
-    the result's. With `limit` only the first so many
-    queries are asked, of the whole gallery. Raises UserError where the split has no public labels, or where
+    the result's. With `limit` only the first so many queries are asked, of the whole gallery. `notes` are added to
+    what the result says of its data. Raises UserError for what `check_task` and `check_seen` refuse, or where
     rewriting, encoding or writing fails.
     """
     if limit is not None and limit >= len(task.queries):
         limit = None
     queries = task.queries[:limit]
-    require_labels(task, queries)
+    labelled = check_task(task)
+    seen = check_seen(task, rewriter, allow_seen)
     protocol = protocol_named(task.protocol)
     captioner = None
     if rewriter.captioner is not None:
@@ -77,16 +79,20 @@ def run(
         "captioner": None if captioner is None else _captioner_identity(captioner),
         "seed": setup.seed,
     }
+    if seen is not None:
+        determinants["seen"] = seen.model_dump()
     name = results.result_id(determinants)
     folder = store.folder_of(into, task.suite, task.name, retriever_name, rewriter.name, name)
     if _is_whole(folder):
         return folder
 
+    from grapebench.evaluation.beside import result_fields, write_files
     from grapebench.evaluation.measure import measure
 
-    measured = measure(task, queries, rewriter, retriever, captioner, setup.seed, report or (lambda *_: None))
+    measured = measure(task, queries, rewriter, retriever, captioner, setup.seed, labelled, report or (lambda *_: None))
+    groups = dict(task.dataset.groups) if protocol.by == "category" else {}
     with files.atomic_folder(folder) as temporary:
-        _write_beside(temporary, task, queries, measured)
+        write_files(temporary, protocol, task.gallery, queries, measured)
         beside = {path.name: files.sha256_file(path) for path in sorted(temporary.iterdir())}
         result = results.Result(
             id=name,
@@ -101,15 +107,18 @@ def run(
             seed=setup.seed,
             queries=len(queries),
             gallery=len(task.gallery),
+            labelled=labelled,
+            seen=seen,
+            groups=groups,
             retriever=_retriever_record(retriever_name, retriever),
             rewriter=_rewriter_record(rewriter, captioner),
-            **_figures(protocol, queries, measured),
+            **result_fields(protocol, queries, groups, measured),
             duplicates=None if hashes is None else sum(count for count in Counter(hashes).values() if count > 1),
             cost=_cost(measured),
             environment=_environment(),
             command=command,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            data=_data(task, determinants),
+            data=_data(task, determinants, notes),
             files=beside,
         )
         (temporary / results.RESULT_FILE).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -120,18 +129,42 @@ def _brings_vectors(retriever: Retriever, task: Task) -> bool:
     return isinstance(retriever, Lookup) and retriever.look_up_images(task.gallery.ids[:1]) is not None
 
 
-def require_labels(task: Task, queries: Sequence[Query]) -> None:
-    """Raises UserError where there is nothing to measure: no queries, or some without a public answer."""
-    if not queries:
+def check_task(task: Task) -> bool:
+    """Whether the split's labels are public, for all of its queries or for none.
+
+    Raises UserError where there is nothing to search for, where labels are missing in part, or where the protocol
+    needs what the data do not have.
+    """
+    if not task.queries:
         raise UserError(f"{task.name} {task.split} holds no queries", file=task.root)
-    without = [query.id for query in queries if not query.positives]
-    if without:
+    require_categories(protocol_named(task.protocol), task)
+    without = [query.id for query in task.queries if not query.positives]
+    if without and len(without) < len(task.queries):
         raise UserError(
-            f"the labels of {task.name} {task.split} are not public ({len(without):,} of {len(queries):,} queries have "
-            f"none, the first is {without[0]!r}), so nothing can be measured on it here",
+            f"{len(without):,} of the {len(task.queries):,} queries of {task.name} {task.split} have no label, the "
+            f"first is {without[0]!r}, so nothing can be measured on it",
             file=task.root,
-            fix="choose a labelled split with --split, or send the run to the benchmark's own server",
+            fix="label all of them, or none where the labels are not public",
         )
+    return not without
+
+
+def check_seen(task: Task, rewriter: LoadedRewriter, allowed: bool) -> results.Seen | None:
+    """Which images of the gallery the rewriter was trained on; None where there are none.
+
+    Raises UserError where there are some and that is not allowed.
+    """
+    images = overlap(task, rewriter)
+    if not images or rewriter.seen is None:
+        return None
+    if not allowed:
+        raise UserError(
+            f"{rewriter.name} was trained on {rewriter.seen}, which holds {len(images):,} of the "
+            f"{len(task.gallery):,} images of {task.name} {task.split}, the first is {images[0]!r}",
+            fix="choose another split, or say --allow-seen: the result is then marked",
+        )
+    sources = [str(source) for source in rewriter.seen.sources]
+    return results.Seen(images=len(images), gallery=len(task.gallery), sources=sources)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -156,84 +189,6 @@ def _captioner_identity(captioner: Captioner) -> Any:
     """What determines its captions: its own word, or the file of its class."""
     told = getattr(captioner, "description", None)
     return told if told is not None else files.sha256_file(Path(inspect.getfile(type(captioner))))
-
-
-def _write_beside(folder: Path, task: Task, queries: Sequence[Query], measured: Measured) -> None:
-    from grapebench.evaluation import trec
-    from grapebench.leaderboard import artifacts
-
-    artifacts.write_queries(folder / results.QUERIES_FILE, queries)
-    artifacts.write_rewrites(folder / results.REWRITES_FILE, queries, measured.rewrites)
-    artifacts.write_per_query(folder / results.PER_QUERY_FILE, _per_query(queries, measured))
-    ids = [query.id for query in queries]
-    trec.write_run(folder / results.RUN_FILE, ids, task.gallery.ids, *measured.top)
-
-
-def cluster(query: Query) -> str:
-    """Queries with the same first positive are not independent: the bootstrap draws them together."""
-    return query.positives[0]
-
-
-def _per_query(queries: Sequence[Query], measured: Measured) -> dict[str, Any]:
-    after, before = measured.after.examined.ranking, measured.before.examined.ranking
-    columns: dict[str, Any] = {
-        "query_id": [query.id for query in queries],
-        "language": [query.language for query in queries],
-        "cluster": [cluster(query) for query in queries],
-        "rank": after.rank.astype(np.int32),
-        "rank_before": before.rank.astype(np.int32),
-        "above": after.above.astype(np.int32),
-        "equal": after.equal.astype(np.int32),
-        "candidates": after.candidates.astype(np.int32),
-    }
-    for name, side in (("subset_rank", measured.after), ("subset_rank_before", measured.before)):
-        if side.subset_rank is not None:
-            columns[name] = side.subset_rank.astype(np.int32)
-    for suffix, side in (("", measured.after), ("_before", measured.before)):
-        columns |= {f"similarity_{name}{suffix}": values for name, values in _similarities(side).items()}
-    return columns | {"fallback": [rewrite.fallback for rewrite in measured.rewrites]}
-
-
-def _similarities(side: Side) -> dict[str, np.ndarray]:
-    from grapebench.evaluation import inflation
-
-    return inflation.figures(side.examined)
-
-
-def _figures(protocol: Protocol, queries: Sequence[Query], measured: Measured) -> dict[str, Any]:
-    """All that is computed from ranks and similarities, by field of the result."""
-    from grapebench.evaluation import inflation
-    from grapebench.evaluation.intervals import intervals, share_intervals
-
-    languages = [query.language for query in queries]
-    groups = languages if protocol.per_language else None
-    clusters = [cluster(query) for query in queries]
-    metrics, values = [], []
-    for side in (measured.before, measured.after):
-        rank = side.examined.ranking.rank
-        metrics.append(metrics_from_ranks(protocol, rank, side.subset_rank, languages))
-        values.append(per_query_values(protocol, rank, side.subset_rank))
-    before, after = metrics
-    changes = {key: values[1][key] - values[0][key] for key in values[1]}
-    deltas = intervals(changes, clusters, groups=groups)
-    return {
-        "metrics": after,
-        "metrics_before": before,
-        "intervals": {
-            key: results.Interval(low=low, high=high)
-            for key, (low, high) in share_intervals(values[1], clusters, groups=groups).items()
-        },
-        "deltas": {
-            key: results.Delta(value=after[key] - before[key], low=low, high=high)
-            for key, (low, high) in deltas.items()
-        },
-        "ties": float(np.count_nonzero(measured.after.examined.ranking.equal)) / len(queries),
-        "fallbacks": dict(sorted(Counter(r.fallback for r in measured.rewrites if r.fallback).items())),
-        "inflation": results.Inflation(
-            before=inflation.summary(_similarities(measured.before)),
-            after=inflation.summary(_similarities(measured.after)),
-        ),
-    }
 
 
 def _cost(measured: Measured) -> results.Cost:
@@ -271,7 +226,7 @@ def _rewriter_record(rewriter: LoadedRewriter, captioner: Captioner | None) -> r
     )
 
 
-def _data(task: Task, determinants: dict[str, Any]) -> results.Data:
+def _data(task: Task, determinants: dict[str, Any], notes: Sequence[str]) -> results.Data:
     def name(path: Path) -> str:
         return path.relative_to(task.root).as_posix() if path.is_relative_to(task.root) else path.name
 
@@ -279,5 +234,5 @@ def _data(task: Task, determinants: dict[str, Any]) -> results.Data:
         dataset=determinants["dataset"],
         images=determinants["images"],
         files={name(path): files.sha256_file(path) for path in task.dataset.files},
-        notes=list(task.dataset.notes),
+        notes=[*task.dataset.notes, *notes],
     )

@@ -1,14 +1,18 @@
-"""Scoring a run that somebody else made: ranks from a TREC file, by the same counting as for our own runs."""
+"""Scoring a run that somebody else made: places from a TREC file, by the same counting as for our own runs."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from grapebench.errors import UserError
-from grapebench.evaluation.protocols import metrics_from_ranks, protocol_named
+from grapebench.evaluation import metrics
+from grapebench.evaluation.figures import Places, figures, query_sheet
+from grapebench.evaluation.protocols import graded_images, protocol_named, require_categories
+from grapebench.evaluation.search import categories, grade_ranks
 from grapebench.evaluation.trec import Run
 from grapebench.records import Task
 
@@ -19,33 +23,33 @@ class Score:
 
     suite: str
     task: str
+    protocol: str
     split: str
     queries: int
     gallery: int
     metrics: dict[str, float]
-    """Fractions, by the task's protocol."""
+    """Fractions, by the protocol."""
+    left_out: tuple[str, ...]
+    """Figures of the protocol that a text-to-image run says nothing of: those of the way back."""
     queries_without_lines: int
     """Queries the run does not answer; each counts as a miss."""
     queries_without_positive: int
-    """Queries the run answers without naming any of their positives; each counts as a miss."""
+    """Queries the run answers without naming any right image; each counts as a miss."""
     queries_tied: int
-    """Queries whose best positive shares its score with another candidate, which counts as ranked above it."""
+    """Queries whose best right image shares its score with another candidate, which counts as ranked above it."""
     excluded_lines: int
     """Lines that named an excluded image (CIRR: the reference) and were left out."""
 
 
 @dataclass(frozen=True)
-class RunRanks:
-    """Ranks read from a run, arrays of shape `(queries,)` in the task's order of queries."""
+class RunPlaces:
+    """Places read from a run, arrays of shape `(queries,)` in the task's order of queries."""
 
-    rank: np.ndarray
-    """1 + candidates with a score above or equal to the best positive's; a miss lies beyond every cut-off."""
-    subset_rank: np.ndarray | None
-    """The same among each query's look-alikes; None where the task has none."""
+    places: Places
     answered: np.ndarray
     """Whether the run has a line for the query."""
     found: np.ndarray
-    """Whether the run names a positive of the query."""
+    """Whether the run names a right image of the query."""
     tied: np.ndarray
     excluded_lines: int
 
@@ -56,64 +60,169 @@ def score_run(task: Task, run: Run) -> Score:
     UserError where the split has no labels, or the run names a query or an image that the task does not have.
     """
     protocol = protocol_named(task.protocol)
-    ranks = ranks_from_run(task, run, miss=max(protocol.ks) + 1)
-    metrics = metrics_from_ranks(protocol, ranks.rank, ranks.subset_rank, [query.language for query in task.queries])
+    read = places_from_run(task, run)
+    sheet = query_sheet(protocol, task.queries, read.places, task.dataset.groups)
     return Score(
-        task.suite,
-        task.name,
-        task.split,
-        len(task.queries),
-        len(task.gallery),
-        metrics,
-        int(np.count_nonzero(~ranks.answered)),
-        int(np.count_nonzero(ranks.answered & ~ranks.found)),
-        int(np.count_nonzero(ranks.tied)),
-        ranks.excluded_lines,
+        suite=task.suite,
+        task=task.name,
+        protocol=protocol.name,
+        split=task.split,
+        queries=len(task.queries),
+        gallery=len(task.gallery),
+        metrics=figures(protocol, [sheet], read.places),
+        left_out=protocol.image_keys,
+        queries_without_lines=int(np.count_nonzero(~read.answered)),
+        queries_without_positive=int(np.count_nonzero(read.answered & ~read.found)),
+        queries_tied=int(np.count_nonzero(read.tied)),
+        excluded_lines=read.excluded_lines,
     )
 
 
-def ranks_from_run(task: Task, run: Run, miss: int) -> RunRanks:
-    """Each query's rank in a run that may be cut off.
+def places_from_run(task: Task, run: Run) -> RunPlaces:
+    """Where each query's right images stand in a run that may be cut off.
 
-    Gallery images that the run leaves out stand behind those it names. A positive that is left out is a miss: its rank
-    is the number of candidates + 1, and at least `miss`. Among look-alikes it comes last, behind the others left out;
-    a query without lines is a miss there too.
+    Gallery images that the run leaves out stand behind those it names. A right image that is left out is a miss: its
+    rank is the number of candidates + 1, and beyond every cut-off. Among look-alikes it comes last, behind the others
+    left out; a query without lines is a miss there too. For average precision what is left out is never found.
     """
+    protocol, queries = protocol_named(task.protocol), task.queries
+    _refuse_unlabelled(task)
+    require_categories(protocol, task)
+    lines = _lines(task, run)
+    right = positive = lines.pairs_of(query.positives for query in queries)
+    subset_rank = grades = grade_rank = grade_subset_rank = precision = None
+    subset, has_subsets = lines.pairs_of(query.subset for query in queries), any(query.subset for query in queries)
+    if has_subsets:
+        subset_rank = lines.subset_ranks(positive, subset, protocol.miss)
+    if protocol.relevance == "graded":
+        right = lines.pairs_of(map(tuple, map(graded_images, queries)))
+
+        def in_gallery(rows: np.ndarray, images: list[tuple[str, ...]]) -> np.ndarray:
+            found: np.ndarray = lines.ranks(lines.rows_of(lines.pairs_of(images, rows)))[0][rows]
+            return found
+
+        def in_subset(rows: np.ndarray, images: list[tuple[str, ...]]) -> np.ndarray:
+            found: np.ndarray = lines.subset_ranks(lines.pairs_of(images, rows), subset, np.inf)[rows]
+            return found
+
+        grades, grade_rank = grade_ranks(queries, in_gallery)
+        if has_subsets:
+            _, grade_subset_rank = grade_ranks(queries, in_subset)
+    right_rows = lines.rows_of(right)
+    if protocol.relevance == "category":
+        right_rows, total = lines.of_category()
+        precision = lines.precisions(right_rows, total)
+    rank, equal = lines.ranks(right_rows)
+    found = np.isfinite(rank)
+    rank = np.where(found, rank, np.maximum(lines.candidates + 1, protocol.miss)).astype(np.int64)
+    places = Places(rank, subset_rank, grades, grade_rank, grade_subset_rank, precision)
+    return RunPlaces(places, lines.answered, found, equal > 0, int(np.count_nonzero(~lines.kept)))
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The rows of a run in the task's own numbers, arrays of shape `(rows,)`."""
+
+    task: Task
+    query: np.ndarray
+    image: np.ndarray
+    score: np.ndarray
+    kept: np.ndarray
+    """Whether the image is none that the query excludes."""
+    excluded: np.ndarray
+    """Pairs of a query and an image that it excludes, sorted; a pair is `query * gallery + image`."""
+
+    def per_query(self, queries: np.ndarray) -> np.ndarray:
+        """How often each query occurs, `(queries,)`."""
+        return np.bincount(queries, minlength=len(self.task.queries))
+
+    @property
+    def answered(self) -> np.ndarray:
+        """Whether there is a row for each query, `(queries,)`."""
+        return self.per_query(self.query) > 0
+
+    @property
+    def candidates(self) -> np.ndarray:
+        """How many images each query ranks, `(queries,)`."""
+        found: np.ndarray = len(self.task.gallery) - self.per_query(self.excluded // len(self.task.gallery))
+        return found
+
+    def pairs_of(self, images: Iterable[tuple[str, ...]], queries: Iterable[int] | None = None) -> np.ndarray:
+        """Sorted pairs, without the excluded; one tuple of images for each of `queries`, by default all of them."""
+        return np.setdiff1d(_pairs(self.task, images, queries), self.excluded)
+
+    def rows_of(self, pairs: np.ndarray) -> np.ndarray:
+        """Which of the rows are among the sorted pairs."""
+        return _contained(self.query * len(self.task.gallery) + self.image, pairs)
+
+    def ranks(self, right: np.ndarray, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The rank of each query's best right row, infinite where it has none, and its ties; `(queries,)` each.
+
+        `right` says which rows are right, `among` which rows count at all, by default those that are kept.
+        """
+        among = self.kept if among is None else among
+        good, rival = among & right, among & ~right
+        best = np.full(len(self.task.queries), -np.inf)
+        np.maximum.at(best, self.query[good], self.score[good])
+        rivals, scores = self.query[rival], self.score[rival]
+        above = self.per_query(rivals[scores > best[rivals]])
+        equal = self.per_query(rivals[scores == best[rivals]])
+        return np.where(best > -np.inf, 1.0 + above + equal, np.inf), equal
+
+    def subset_ranks(self, positive: np.ndarray, subset: np.ndarray, miss: float) -> np.ndarray:
+        """The same among the look-alikes; both arguments are sorted pairs."""
+        size = len(self.task.gallery)
+        rivals = self.per_query(np.setdiff1d(subset, positive) // size)
+        has_target = self.per_query(np.intersect1d(subset, positive) // size) > 0
+        last = np.where(self.answered & has_target, rivals + 1, np.maximum(rivals + 1, miss))
+        rank, _ = self.ranks(self.rows_of(positive), self.rows_of(subset))
+        found: np.ndarray = np.where(np.isfinite(rank), rank, last)
+        return found
+
+    def of_category(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows are of their query's category, and how many images of it each query could find, `(queries,)`."""
+        size = len(self.task.gallery)
+        images, queries = categories(self.task.gallery, self.task.queries)
+        total = np.bincount(images, minlength=int(queries.max()) + 1)[queries]
+        query, image = self.excluded // size, self.excluded % size
+        return images[self.image] == queries[self.query], total - self.per_query(query[images[image] == queries[query]])
+
+    def precisions(self, right: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Average precision of each query's rows, `(queries,)`, where it could find `total` right images."""
+        order = np.argsort(self.query, kind="stable")
+        ends = np.searchsorted(self.query[order], np.arange(1, len(total)))
+        found = np.zeros(len(total))
+        for place, rows in enumerate(np.split(order, ends)):
+            rows = rows[self.kept[rows]]
+            good, others = self.score[rows[right[rows]]], self.score[rows[~right[rows]]]
+            found[place] = metrics.average_precision(good, others, int(total[place]))
+        return found
+
+
+def _lines(task: Task, run: Run) -> _Lines:
+    """UserError, with its line, for a query or an image that the task does not have."""
+    places = {query.id: place for place, query in enumerate(task.queries)}
+    query = _translate(run, run.query, run.queries, places, f"query of {task.name}")
+    image = _translate(run, run.image, run.images, task.gallery.index, f"image of the {task.name} gallery")
+    excluded = _pairs(task, (one.excluded for one in task.queries))
+    kept = ~_contained(query * len(task.gallery) + image, excluded)
+    return _Lines(task, query, image, run.score, kept, excluded)
+
+
+def _pairs(task: Task, images: Iterable[tuple[str, ...]], queries: Iterable[int] | None = None) -> np.ndarray:
+    index, size = task.gallery.index, len(task.gallery)
+    numbers = itertools.count() if queries is None else queries
+    found = {query * size + index[name] for query, names in zip(numbers, images, strict=False) for name in names}
+    return np.array(sorted(found), dtype=np.int64)
+
+
+def _refuse_unlabelled(task: Task) -> None:
     queries = task.queries
     unlabelled = sum(not query.positives for query in queries)
     if unlabelled:
         how_many = "" if unlabelled == len(queries) else f" for {unlabelled:,} of its queries"
         what = f"{task.name} {task.split} has no public labels{how_many}: a run cannot be scored against it"
         raise UserError(what, file=task.dataset.files[0] if task.dataset.files else task.root)
-    size = len(task.gallery)
-    query = _translate(run, run.query, run.queries, {q.id: i for i, q in enumerate(queries)}, f"query of {task.name}")
-    image = _translate(run, run.image, run.images, task.gallery.index, f"image of the {task.name} gallery")
-    pairs = query * size + image
-
-    def pairs_of(images_of_query: Iterable[tuple[str, ...]]) -> np.ndarray:
-        index = task.gallery.index
-        found = [place * size + index[name] for place, images in enumerate(images_of_query) for name in set(images)]
-        return np.array(sorted(found), dtype=np.int64)
-
-    excluded = pairs_of(q.excluded for q in queries)
-    positive = np.setdiff1d(pairs_of(q.positives for q in queries), excluded)
-    is_excluded, is_positive = _contained(pairs, excluded), _contained(pairs, positive)
-    answered = np.bincount(query, minlength=len(queries)) > 0
-    above, equal, found = _count(query, run.score, is_positive, ~is_excluded & ~is_positive, len(queries))
-    candidates = size - np.bincount(excluded // size, minlength=len(queries))
-    rank = np.where(found, 1 + above + equal, np.maximum(candidates + 1, miss))
-    subset_rank = None
-    if any(q.subset for q in queries):
-        subset = np.setdiff1d(pairs_of(q.subset for q in queries), excluded)
-        inside = _contained(pairs, subset)
-        rivals = np.bincount(np.setdiff1d(subset, positive) // size, minlength=len(queries))
-        has_target = np.bincount(np.intersect1d(subset, positive) // size, minlength=len(queries)) > 0
-        sub_above, sub_equal, sub_found = _count(
-            query, run.score, inside & is_positive, inside & ~is_positive, len(queries)
-        )
-        last = np.where(answered & has_target, rivals + 1, np.maximum(rivals + 1, miss))
-        subset_rank = np.where(sub_found, 1 + sub_above + sub_equal, last)
-    return RunRanks(rank, subset_rank, answered, found, equal > 0, int(np.count_nonzero(is_excluded)))
 
 
 def _translate(run: Run, places: np.ndarray, names: tuple[str, ...], index: dict[str, int], noun: str) -> np.ndarray:
@@ -125,7 +234,7 @@ def _translate(run: Run, places: np.ndarray, names: tuple[str, ...], index: dict
         strangers = int(np.count_nonzero(table < 0))
         more = f", nor are {strangers - 1:,} others" if strangers > 1 else ""
         what = f"{names[places[row]]!r} is no {noun}{more}"
-        raise UserError(what, file=run.path, line=row + 1, fix="is the run of another task or split?")
+        raise UserError(what, file=run.path, line=row + 1, fix="is the run of another task, split or protocol?")
     return found
 
 
@@ -136,16 +245,3 @@ def _contained(pairs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     places = np.minimum(np.searchsorted(wanted, pairs), len(wanted) - 1)
     found: np.ndarray = wanted[places] == pairs
     return found
-
-
-def _count(
-    query: np.ndarray, score: np.ndarray, positive: np.ndarray, rival: np.ndarray, queries: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rivals above and equal to each query's best positive, and whether the run names a positive; `(queries,)` each."""
-    best = np.full(queries, -np.inf)
-    np.maximum.at(best, query[positive], score[positive])
-    found = best > -np.inf
-    rivals, scores = query[rival], score[rival]
-    above = np.bincount(rivals[scores > best[rivals]], minlength=queries)
-    equal = np.bincount(rivals[scores == best[rivals]], minlength=queries)
-    return above, equal, found

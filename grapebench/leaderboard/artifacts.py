@@ -60,8 +60,11 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         raise UserError(f"not readable ({error})", file=path, line=read + 1) from error
 
 
-def write_per_query(path: Path, columns: Mapping[str, Any]) -> None:
-    """A parquet table with one row a query; NaN becomes null. Cosines are packed by byte planes, which halves them."""
+def write_table(path: Path, columns: Mapping[str, Any]) -> None:
+    """A parquet table with one row a query, or one an image; NaN becomes null.
+
+    Cosines are packed by byte planes, which halves them.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -74,7 +77,7 @@ def write_per_query(path: Path, columns: Mapping[str, Any]) -> None:
     )  # fmt: skip
 
 
-def read_per_query(path: Path) -> dict[str, list[Any]]:
+def read_table(path: Path) -> dict[str, list[Any]]:
     """The table as lists by column. Raises UserError where the file is not parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.leaderboard.results import Result
 
-SHOWN = {
-    "retrieval": ("R@1", "R@5", "R@10"),
-    "composed": ("R@1", "R@5", "R@10", "R@50", "R_subset@1"),
-    "multilingual": ("R@1", "R@5", "R@10"),
-}
-DELTA = "R@10"
+
+def shown(protocol: str) -> tuple[str, ...]:
+    """The figures of a protocol that tables show: every R@K over the gallery, the first of each other kind."""
+    one = PROTOCOLS[protocol]
+    main = (f"R@{k}" for k in one.ks) if one.ks else one.query_keys
+    return (*main, *(f"R_subset@{k}" for k in one.subset_ks[:1]), *one.image_keys[:1])
+
+
+def main_figure(protocol: str) -> str:
+    """The figure of a protocol that ranks."""
+    return "mAP" if "mAP" in PROTOCOLS[protocol].keys else "R@10"
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,18 @@ class Row:
     results: tuple[Result, ...]
     """One for each seed, by seed."""
     figures: dict[str, Figure]
+    """Those that all its results have."""
     delta: Figure | None
-    """Of R@10 to the raw query text."""
+    """Of the main figure to the raw query text."""
 
     @property
     def oracle(self) -> bool:
         return self.results[0].rewriter.oracle
+
+    @property
+    def seen(self) -> bool:
+        """Whether the rewriter was trained on images that it searched."""
+        return self.results[0].seen is not None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -54,28 +66,57 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that can be compared: one suite, task, revision, split, data and retriever."""
+    """Rows that can be compared: one suite, task, revision, split, protocol, data and retriever."""
 
     keys: tuple[str, ...]
     """The figures shown."""
     ranked: tuple[Row, ...]
-    """By R@10, best first; equals by name."""
+    """By the main figure, best first; equals by name."""
+    seen: tuple[Row, ...]
+    """Rows of rewriters that were trained on images they searched, in the same order."""
     oracles: tuple[Row, ...]
     """Rows that look at the answer, in the same order."""
 
     @property
     def first(self) -> Result:
         """A result that speaks for all on what they share: suite, task, split, retriever, sizes."""
-        return (self.ranked or self.oracles)[0].results[0]
+        return self.rows[0].results[0]
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        return self.ranked + self.oracles
+        return self.ranked + self.seen + self.oracles
 
     @property
-    def languages(self) -> tuple[str, ...]:
-        """The languages that are reported one by one; empty for tasks in one language."""
-        return tuple(sorted({key.split("/")[1] for key in self.first.metrics if "/" in key}))
+    def main(self) -> str:
+        """The figure that ranks."""
+        return main_figure(self.first.protocol)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is reported one by one: languages, or groups of categories where there are such. Else empty."""
+        results = [result for row in self.rows for result in row.results]
+        found = parts(self.main, results)
+        groups = {group for result in results for group in result.groups.values()}
+        return tuple(name for name in found if name in groups) or found
+
+    @property
+    def parted_by(self) -> str:
+        """What `parts` are: 'language', 'group' or 'category'."""
+        if PROTOCOLS[self.first.protocol].by == "language":
+            return "language"
+        return "group" if set(self.parts) & set(self.first.groups.values()) else "category"
+
+
+def parts(key: str, results: Iterable[Result]) -> tuple[str, ...]:
+    """The parts (`de`, `1-panda`, `Animals`) that a figure is reported of; numbered ones by number."""
+    start = f"{key}/"
+    found = {figure.removeprefix(start) for result in results for figure in result.metrics if figure.startswith(start)}
+    return tuple(sorted(found, key=_by_number))
+
+
+def _by_number(part: str) -> tuple[int, str]:
+    number = part.partition("-")[0]
+    return (int(number) if number.isdecimal() else 0, part)
 
 
 def comparable(result: Result) -> tuple[object, ...]:
@@ -84,6 +125,7 @@ def comparable(result: Result) -> tuple[object, ...]:
         result.suite,
         result.task,
         result.split,
+        result.protocol,
         result.retriever.name,
         result.limit or 0,
         -result.revision,
@@ -94,10 +136,14 @@ def comparable(result: Result) -> tuple[object, ...]:
 
 
 def tables(results: Iterable[Result]) -> list[Table]:
-    """All tables of some results, in a fixed order whatever the order of the results."""
+    """All tables of some results, in a fixed order whatever the order of the results.
+
+    Results without public labels have no figures and are left out.
+    """
     together: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for result in results:
-        together[comparable(result)].append(result)
+        if result.labelled:
+            together[comparable(result)].append(result)
     return [_table(together[key]) for key in sorted(together, key=lambda key: tuple(map(_sortable, key)))]
 
 
@@ -106,27 +152,36 @@ def _sortable(value: object) -> tuple[int, str]:
 
 
 def _table(results: list[Result]) -> Table:
-    configurations: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
+    protocol = results[0].protocol
+    configurations: dict[tuple[str, str, str, bool], list[Result]] = defaultdict(list)
     for result in results:
-        rewriter = result.rewriter
-        configurations[rewriter.name, rewriter.fingerprint, rewriter.captioner or ""].append(result)
-    names = [name for name, _, _ in configurations]
+        one = result.rewriter
+        configurations[one.name, one.fingerprint, one.captioner or "", result.seen is not None].append(result)
+    names = [name for name, *_ in configurations]
     rows = []
-    for (name, fingerprint, _), members in configurations.items():
+    for (name, fingerprint, *_), members in configurations.items():
         label = name if names.count(name) == 1 else f"{name} ({fingerprint[:8]})"
         rows.append(_row(label, sorted(members, key=lambda result: (result.seed, result.id))))
-    rows.sort(key=lambda row: (-row.figures[DELTA].value, row.label))
-    keys = tuple(key for key in SHOWN[results[0].protocol] if all(key in row.figures for row in rows))
-    return Table(keys, tuple(r for r in rows if not r.oracle), tuple(r for r in rows if r.oracle))
+    rows.sort(key=lambda row: (-row.figures[main_figure(protocol)].value, row.label))
+    return Table(
+        # Results of an earlier version lack figures that were added since.
+        keys=tuple(key for key in shown(protocol) if any(key in row.figures for row in rows)),
+        ranked=tuple(row for row in rows if not row.oracle and not row.seen),
+        seen=tuple(row for row in rows if row.seen and not row.oracle),
+        oracles=tuple(row for row in rows if row.oracle),
+    )
 
 
-def _row(label: str, results: list[Result]) -> Row:
+def _row(label: str, results: Sequence[Result]) -> Row:
     figures = {}
     for key in results[0].metrics:
+        if not all(key in result.metrics for result in results):
+            continue
         bounds = [result.intervals.get(key) for result in results]
         lows, highs = [b.low for b in bounds if b], [b.high for b in bounds if b]
         figures[key] = _over_seeds([result.metrics[key] for result in results], lows, highs)
-    deltas = [result.deltas[DELTA] for result in results if DELTA in result.deltas]
+    main = main_figure(results[0].protocol)
+    deltas = [result.deltas[main] for result in results if main in result.deltas]
     delta = None
     if deltas:
         delta = _over_seeds([d.value for d in deltas], [d.low for d in deltas], [d.high for d in deltas])

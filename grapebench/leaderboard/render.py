@@ -1,30 +1,26 @@
-"""Tables for people: Markdown for LEADERBOARD.md and rich tables for the terminal, from the same cells."""
+"""Tables for the terminal, and what they have in common with those of the page: figures, names, headlines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from grapebench.leaderboard.board import DELTA, SHOWN, Figure, Row, Table
+from grapebench.evaluation.protocols import I2T
+from grapebench.leaderboard.board import Figure, Row, Table, shown
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-    from rich.text import Text
+    from rich.console import Group
 
-    from grapebench.cards import TaskCard
     from grapebench.leaderboard.results import Result
 
-SUITES = {
-    "mini": (
-        "The generated miniature (`--suite mini`)",
-        "Small generated pictures and a small retriever that ship with grapebench and run anywhere. The tasks bear the "
-        "names of the real benchmarks and shift the queries in the same way, but **no figure here says anything of the "
-        "real ones**.",
-    ),
-    "full": ("The real benchmarks (`--suite full`)", "Official annotation files, real images, real weights."),
-}
-_ORACLE = "looks at the answer: the ceiling, not ranked"
+ORACLE = "looks at the answer: the ceiling, not ranked"
+SEEN = "searched images it was trained on, so not ranked"
+
+
+def figure_name(key: str) -> str:
+    """A figure's name for people: 'image→text R@1' for 'i2t_R@1'."""
+    return "image→text " + key.removeprefix(I2T) if key.startswith(I2T) else key
 
 
 def percent(figure: Figure) -> str:
@@ -48,12 +44,23 @@ def _number(figure: Figure, form: str) -> str:
     return f"{show(figure.value)}{spread} [{show(figure.low)}, {show(figure.high)}]"
 
 
+@dataclass(frozen=True)
+class _Line:
+    """One row of a table in the terminal."""
+
+    cells: Sequence[str]
+    style: str | None = None
+    last: bool = False
+    """A rule is drawn under it."""
+
+
 def headline(table: Table) -> str:
     """What all rows of a table share, in one line."""
     one = table.first
     weights = one.retriever.description.get("weights_sha256") or one.retriever.fingerprint
     parts = [
         f"split {one.split}",
+        f"protocol {one.protocol}",
         f"retriever {one.retriever.name} ({str(weights)[:12]})",
         f"{one.queries:,} queries" + ("" if one.limit is None else f" (only the first {one.limit:,})"),
         f"{one.gallery:,} images" + (f", {one.duplicates:,} of them duplicates" if one.duplicates else ""),
@@ -62,62 +69,51 @@ def headline(table: Table) -> str:
     return " · ".join(parts)
 
 
-def _columns(table: Table) -> list[str]:
-    return ["Rewriter", *table.keys, f"Δ {DELTA}", "Ties", "Fallbacks", "Result"]
+def figure_columns(table: Table) -> list[str]:
+    return ["Rewriter", *map(figure_name, table.keys), f"Δ {table.main}"]
 
 
-def _cells(table: Table, row: Row, links: Mapping[str, str]) -> list[str]:
-    count = len(row.results)
-    ties = sum(result.ties for result in row.results) / count
-    fallbacks = sum(sum(result.fallbacks.values()) / result.queries for result in row.results) / count
-    return [
-        _escape(row.label),
-        *(percent(row.figures[key]) for key in table.keys),
-        difference(row.delta),
-        f"{100 * ties:.1f} %",
-        f"{100 * fallbacks:.1f} %",
-        _results(row, links),
-    ]
+def percent_or_none(row: Row, key: str, bounds: bool = True) -> str:
+    figure = row.figures.get(key)
+    if figure is None:
+        return "–"
+    return percent(figure if bounds else replace(figure, low=None, high=None))
 
 
-def terminal(table: Table, marked: Iterable[str] = ()) -> RichTable:
+def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
     """The leaderboard for a terminal; rows that hold one of the `marked` result ids stand out.
 
     To fit 80 characters, the figures' intervals, ties and fallbacks are left to the page.
     """
     one, ids = table.first, set(marked)
     caption = "Percent; Δ in points to the raw query text, paired, with its 95 % interval over images."
-    if table.oracles:
-        caption += f" * {_ORACLE}."
+    caption += f" † {SEEN}." if table.seen else ""
+    caption += f" * {ORACLE}." if table.oracles else ""
+    rows = []
+    for group in (table.ranked, table.seen, table.oracles):
+        for row in group:
+            figures = [percent_or_none(row, key, bounds=False) for key in table.keys]
+            cells = [cell.replace(" ±", "\n±") for cell in figures] + [difference(row.delta).replace(" [", "\n[")]
+            style = "bold" if ids & {result.id for result in row.results} else None
+            rows.append(_Line([row_name(row), *cells], style, last=row is group[-1]))
     title = f"Leaderboard: {one.task} · suite {one.suite} · {headline(table)}"
-    shown = _rich_table(title, ["Rewriter", *table.keys, f"Δ {DELTA}"], caption)
-    for row in table.rows:
-        figures = [percent(replace(row.figures[key], low=None, high=None)) for key in table.keys]
-        cells = [cell.replace(" ±", "\n±") for cell in figures] + [difference(row.delta).replace(" [", "\n[")]
-        style = "bold" if ids & {result.id for result in row.results} else None
-        apart = bool(table.ranked and table.oracles) and row is table.ranked[-1]
-        shown.add_row(*map(_plain, [_name(row), *cells]), style=style, end_section=apart)
-    return shown
+    return _table(title, figure_columns(table), rows, caption)
 
 
-def results(found: Sequence[Result]) -> RichTable:
+def results(found: Sequence[Result]) -> Group:
     """Some results of one table, each with its intervals and the beginning of its id, for a terminal."""
     one = found[0]
-    keys = [key for key in SHOWN[one.protocol] if key in one.metrics][:3]
+    keys = [key for key in shown(one.protocol) if key in one.metrics][:3]
     seeds = len({result.seed for result in found}) > 1
-    columns = ["Rewriter", *(["Seed"] if seeds else []), *keys, "Result"]
-    shown = _rich_table(f"Results: {one.task} · suite {one.suite} · split {one.split}", columns)
+    columns = ["Rewriter", *(["Seed"] if seeds else []), *map(figure_name, keys), "Result"]
+    rows = []
     for result in found:
-        figures = [result_figure(result, key) for key in keys]
+        figures = [percent(result_figure(result, key)).replace(" [", "\n[") for key in keys]
         seed = [str(result.seed)] if seeds else []
-        cells = [
-            result.rewriter.name,
-            *seed,
-            *(percent(figure).replace(" [", "\n[") for figure in figures),
-            result.id[:8],
-        ]
-        shown.add_row(*map(_plain, cells))
-    return shown
+        rows.append(_Line([result.rewriter.name + _mark(result), *seed, *figures, result.id[:8]]))
+    title = f"Results: {one.task} · suite {one.suite} · split {one.split} · protocol {one.protocol}"
+    caption = "" if one.labelled else "The labels of this split are not public: nothing can be measured here."
+    return _table(title, columns, rows, caption)
 
 
 def result_figure(result: Result, key: str) -> Figure:
@@ -126,144 +122,54 @@ def result_figure(result: Result, key: str) -> Figure:
     return Figure(result.metrics[key], *((bounds.low, bounds.high) if bounds else ()))
 
 
-def languages(table: Table) -> RichTable:
-    """R@10 of each language, one a line, for a terminal."""
-    title = f"{table.first.task} · {DELTA} by language"
-    shown = _rich_table(title, ["Language", *(_name(row) for row in table.rows)])
-    columns = [_language_cells(table, row)[1:] for row in table.rows]
-    for language, *cells in zip([*table.languages, "mean"], *columns, strict=True):
-        shown.add_row(*map(_plain, [language, *cells]))
-    return shown
+def trained_on(result: Result) -> str:
+    """Which images a rewriter had seen before it searched them; empty where none."""
+    seen = result.seen
+    return f"trained on {seen.images:,} of the {seen.gallery:,} images ({', '.join(seen.sources)})" if seen else ""
 
 
-def _rich_table(title: str, columns: Sequence[str], caption: str | None = None) -> RichTable:
+def row_name(row: Row) -> str:
+    """The row's label with the mark of a row that is not ranked."""
+    return row.label + _mark(row.results[0])
+
+
+def _mark(result: Result) -> str:
+    return " *" if result.rewriter.oracle else " †" if result.seen else ""
+
+
+def parts(table: Table) -> Group:
+    """The main figure of each language or group of categories, one a line, for a terminal."""
+    head, *lines = parts_lines(table)
+    return _table(f"{table.first.task} · {parts_title(table)}", head, [_Line(line) for line in lines])
+
+
+def parts_title(table: Table) -> str:
+    return f"{figure_name(table.main)} by {table.parted_by}"
+
+
+def parts_lines(table: Table) -> list[list[str]]:
+    """A head, one line a part with a column for each rewriter, and the whole."""
+    whole = "mean" if table.parted_by == "language" else "all"
+    lines = [[table.parted_by.capitalize(), *(row_name(row) for row in table.rows)]]
+    for name, key in [*((part, f"{table.main}/{part}") for part in table.parts), (whole, table.main)]:
+        figures = [row.figures.get(key) for row in table.rows]
+        lines.append([name, *("–" if figure is None else f"{100 * figure.value:.1f}" for figure in figures)])
+    return lines
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[_Line], caption: str = "") -> Group:
+    """A table between its title and caption, which are as wide as the terminal and not as the table."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table as RichTable
-
-    shown = RichTable(
-        title=_plain(title), caption=caption and _plain(caption), box=box.SIMPLE_HEAD, pad_edge=False,
-        title_justify="left", caption_justify="left",
-    )  # fmt: skip
-    for position, column in enumerate(columns):
-        shown.add_column(column, justify="left" if position == 0 else "right", no_wrap=position == 0)
-    return shown
-
-
-def _plain(text: str) -> Text:
-    """Text of a result is shown as it is, never read as markup."""
     from rich.text import Text
 
-    return Text(text)
-
-
-def _name(row: Row) -> str:
-    return row.label + (" *" if row.oracle else "")
-
-
-def _language_cells(table: Table, row: Row) -> list[str]:
-    keys = [*(f"{DELTA}/{language}" for language in table.languages), DELTA]
-    known = [row.figures.get(key) for key in keys]
-    return [_name(row), *("–" if figure is None else f"{100 * figure.value:.1f}" for figure in known)]
-
-
-def markdown(tables: Sequence[Table], cards: Mapping[str, TaskCard], links: Mapping[str, str]) -> str:
-    """The whole LEADERBOARD.md.
-
-    `cards` by task name give titles and the papers' figures; `links` by result id lead to the result's folder.
-    One line holds one row, so that a new result is a small difference.
-    """
-    lines = [
-        "# Leaderboard",
-        "",
-        "Built by `grapebench leaderboard build` from the results beside it; not edited by hand.",
-        "R@K in percent, with 95 % intervals by a bootstrap over images. Δ is the paired difference to searching the "
-        "raw query text (`identity`), in percentage points. Over several seeds: their mean ± standard deviation. Ties: "
-        "queries where another image scores exactly as the target (counted against it). Fallbacks: queries that were "
-        "searched as they came because the rewrite could not be used. "
-        f"An oracle {_ORACLE}.",
-    ]
-    for suite, (title, about) in SUITES.items():
-        chosen = [table for table in tables if table.first.suite == suite]
-        if chosen:
-            lines += ["", f"## {title}", "", about]
-        seen = set()
-        for table in chosen:
-            task = table.first.task
-            if task not in seen:
-                seen.add(task)
-                card = cards.get(task)
-                lines += ["", f"### {_escape(task)}" + (f": {_escape(card.title)}" if card else "")]
-            lines += _section(table, links)
-    return "\n".join(lines + _published(cards)) + "\n"
-
-
-def _section(table: Table, links: Mapping[str, str]) -> list[str]:
-    lines = ["", _escape(headline(table)), "", *_head(_columns(table))]
-    for row in table.ranked:
-        lines.append(_line(_cells(table, row, links)))
-    if table.oracles:
-        lines += ["", f"Oracle ({_ORACLE}):", "", *_head(_columns(table))]
-        for row in table.oracles:
-            lines.append(_line(_cells(table, row, links)))
-    if table.languages:
-        lines += ["", f"{DELTA} by language:", "", *_head(["Rewriter", *table.languages, "mean"])]
-        lines += [_line([_escape(cell) for cell in _language_cells(table, row)]) for row in table.rows]
-    lines += ["", "Commands:", ""]
-    for row in table.rows:
-        lines += [f"- {_escape(row.label)}: {_code(result.command)}{_commit(result)}" for result in row.results]
-    return lines
-
-
-def _results(row: Row, links: Mapping[str, str]) -> str:
-    return " ".join(f"[{result.id}]({links[result.id]})" if result.id in links else result.id for result in row.results)
-
-
-def _commit(result: Result) -> str:
-    commit, dirty = result.environment.commit, result.environment.dirty
-    return "" if commit is None else f" at {commit[:10]}" + (" with local changes" if dirty else "")
-
-
-def _published(cards: Mapping[str, TaskCard]) -> list[str]:
-    printed = [(name, entry) for name, card in sorted(cards.items()) for entry in card.published]
-    if not printed:
-        return []
-    keys = sorted({key for _, entry in printed for key in entry.metrics}, key=_metric_order)
-    lines = [
-        "",
-        "## Published figures",
-        "",
-        "As the papers print them, in percent, on the real benchmarks with their own retrievers and models. "
-        "**Nothing here was measured by grapebench.**",
-        "",
-        *_head(["Task", "Method", *keys, "Source"]),
-    ]
-    for name, entry in printed:
-        figures = [f"{entry.metrics[key]:.1f}" if key in entry.metrics else "" for key in keys]
-        lines.append(_line([_escape(name), _escape(entry.method), *figures, _escape(entry.source)]))
-    return lines
-
-
-def _metric_order(key: str) -> tuple[str, int, str]:
-    name, _, k = key.partition("@")
-    return name, int(k) if k.isdigit() else 0, key
-
-
-def _head(columns: Sequence[str]) -> list[str]:
-    return [_line(columns), _line(["---", *["---:"] * (len(columns) - 1)])]
-
-
-def _line(cells: Iterable[Any]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|"} | {"<": "&lt;", ">": "&gt;"})
-
-
-def _escape(text: str) -> str:
-    """Text of a result or a card as plain Markdown text in one line."""
-    return " ".join(text.replace("&", "&amp;").split()).translate(_SPECIAL)
-
-
-def _code(text: str) -> str:
-    fence = "``" if "`" in text else "`"
-    return f"{fence}{' '.join(text.split())}{fence}"
+    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    for position, column in enumerate(columns):
+        first = position == 0
+        table.add_column(column, justify="left" if first else "right", no_wrap=first, overflow="fold")
+    for row in rows:
+        # Text of a result is shown as it is, never read as markup.
+        table.add_row(*map(Text, row.cells), style=row.style, end_section=row.last)
+    below = [Text(caption, style="dim italic")] if caption else []
+    return Group(Text(title, style="italic"), table, *below, "")

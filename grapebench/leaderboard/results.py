@@ -14,7 +14,10 @@ RESULT_FILE = "result.json"
 QUERIES_FILE = "queries.jsonl.gz"
 REWRITES_FILE = "rewrites.jsonl.gz"
 PER_QUERY_FILE = "per_query.parquet"
+PER_IMAGE_FILE = "per_image.parquet"
 RUN_FILE = "run.trec.gz"
+SUBSET_RUN_FILE = "subset.trec.gz"
+I2T_RUN_FILE = "image_to_text.trec.gz"
 
 
 class Part(BaseModel):
@@ -144,6 +147,17 @@ class Data(Part):
     """Quirks of the files that a reader of the numbers should know of."""
 
 
+class Seen(Part):
+    """Gallery images that the rewriter was trained on, where the run was allowed all the same."""
+
+    images: int
+    """How many of the images that were searched."""
+    gallery: int
+    """How many images were searched."""
+    sources: list[str]
+    """What it was trained on, as its card says."""
+
+
 class Result(Part):
     """One rewriter on one split of one task with one retriever and one seed: `result.json`."""
 
@@ -160,7 +174,7 @@ class Result(Part):
     revision: int
     """The task card's revision; results compare only within one."""
     protocol: str
-    """Which figures are reported."""
+    """Which figures are reported: a name in `grapebench.evaluation.protocols`."""
     split: str
     """The split that was searched."""
     limit: int | None = None
@@ -175,8 +189,15 @@ class Result(Part):
     """How many queries were asked."""
     gallery: int
     """How many images were searched."""
+    labelled: bool = True
+    """False where the split's labels are not public: then there are run files, but no figures and no ranks."""
+    seen: Seen | None = None
+    """Set where the rewriter was trained on images of the gallery, which the user allowed; null where it was not."""
+    groups: dict[str, str] = {}
+    """The group of each category, where figures are by category: `R@1/<name>` is of a category or of a group."""
     metrics: dict[str, float]
-    """Figures after rewriting, as fractions (`R@1`, `R_subset@1`, `R@1/de`, `MRR`); `median_rank` is a rank."""
+    """Figures after rewriting, as fractions (`R@1`, `R_subset@1`, `R@1/de`, `i2t_R@1`, `mAP`, `MRR`); `median_rank` is
+    a rank. Those that begin with `i2t_` are of the way back, from each image to its texts."""
     metrics_before: dict[str, float]
     """The same figures for the raw query text."""
     intervals: dict[str, Interval]
@@ -184,13 +205,13 @@ class Result(Part):
     deltas: dict[str, Delta]
     """Difference of each of `metrics` to the raw query text, but for `median_rank`."""
     ties: float
-    """Share of queries where an image that is no positive scored exactly as the best positive."""
+    """Share of queries where an image that is no positive scored exactly as the best positive; 0 without labels."""
     duplicates: int | None
     """Gallery images whose content is that of another one in the gallery; null where only vectors were given."""
     fallbacks: dict[str, int]
     """How many queries were searched as they came because the rewrite could not be used, by reason."""
-    inflation: Inflation
-    """What rewriting did to the similarities."""
+    inflation: Inflation | None
+    """What rewriting did to the similarities; null without labels."""
     cost: Cost
     """Tokens and time."""
     environment: Environment
@@ -213,6 +234,7 @@ class Result(Part):
             "id": self.id,
             "suite": self.suite,
             "task": self.task,
+            "protocol": self.protocol,
             "split": self.split,
             "limit": self.limit,
             "retriever": self.retriever.name,
@@ -221,6 +243,8 @@ class Result(Part):
             "seed": self.seed,
             "queries": self.queries,
             "gallery": self.gallery,
+            "labelled": self.labelled,
+            "seen": None if self.seen is None else self.seen.model_dump(),
             "metrics": self.metrics,
             "metrics_before": self.metrics_before,
             "intervals": {key: [bounds.low, bounds.high] for key, bounds in self.intervals.items()},

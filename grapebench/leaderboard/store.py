@@ -10,21 +10,27 @@ from pathlib import Path
 
 from grapebench import catalog, files
 from grapebench.errors import UserError
+from grapebench.evaluation.protocols import PROTOCOLS
+from grapebench.leaderboard.board import main_figure
 from grapebench.leaderboard.results import (
+    I2T_RUN_FILE,
+    PER_IMAGE_FILE,
     PER_QUERY_FILE,
     QUERIES_FILE,
     RESULT_FILE,
     RUN_FILE,
     SCHEMA_VERSION,
+    SUBSET_RUN_FILE,
     Result,
     result_id,
 )
 
 PUBLISHED_BYTES = 300 * 1024
 """git holds small things only."""
-LEFT_OUT = (RUN_FILE, QUERIES_FILE)
-"""Not published: large, and the benchmark's own texts; both can be made again from its data and the rewrites."""
-OPTIONAL = (*LEFT_OUT, PER_QUERY_FILE)
+LEFT_OUT = (RUN_FILE, SUBSET_RUN_FILE, I2T_RUN_FILE, QUERIES_FILE)
+"""Not published: large, and the benchmark's own texts; all can be made again from its data and the rewrites."""
+RANKS = (PER_QUERY_FILE, PER_IMAGE_FILE)
+OPTIONAL = (*LEFT_OUT, *RANKS)
 """What a published result may lack: the ranks too, where they would make it too large."""
 _ID = re.compile(r"[0-9a-f]{4,16}")
 
@@ -89,6 +95,10 @@ def _parse(text: str, path: Path) -> Result:
         raise UserError(
             f"schema version {result.schema_version}, this grapebench reads version {SCHEMA_VERSION}", file=path
         )
+    if result.protocol not in PROTOCOLS:
+        raise UserError(f"unknown protocol {result.protocol!r}", file=path, fix=f"known are {', '.join(PROTOCOLS)}")
+    if result.labelled and (main := main_figure(result.protocol)) not in result.metrics:
+        raise UserError(f"not a result: {main}, the main figure of {result.protocol}, is missing", file=path)
     return result
 
 
@@ -131,7 +141,7 @@ def resolve(result: str, stores: Sequence[Path]) -> Path:
 
 
 def publish(folder: Path, board: Path) -> Path:
-    """Copy a result into a board's folder of results, without its run file and the queries' own texts.
+    """Copy a result into a board's folder of results, without its run files and the queries' own texts.
 
     Where it would be too large, the ranks stay out too. Where it stands there already, it is left. Raises
     UserError where the result is not whole or its rewrites alone are too large for git.
@@ -143,10 +153,11 @@ def publish(folder: Path, board: Path) -> Path:
         if name not in LEFT_OUT and (folder / name).is_file()
     }
     if sum(sizes.values()) > PUBLISHED_BYTES:
-        sizes.pop(PER_QUERY_FILE, None)
+        sizes = {name: size for name, size in sizes.items() if name not in RANKS}
     if (total := sum(sizes.values())) > PUBLISHED_BYTES:
         limit = PUBLISHED_BYTES // 1024
-        raise UserError(f"the rewrites take {total // 1024} KiB; a published result has at most {limit}", file=folder)
+        what = f"the result takes {total // 1024} KiB without its ranks; a published one has at most {limit}"
+        raise UserError(what, file=folder)
     goal = folder_of(board, result.suite, result.task, result.retriever.name, result.rewriter.name, result.id)
     with files.atomic_folder(goal) as temporary:
         for name in sizes:

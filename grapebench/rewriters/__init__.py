@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grapebench.cards import RewriterCard
+from grapebench.datasets.seen import Seen, seen_of
 from grapebench.errors import UserError
 from grapebench.files import sha256_file, sha256_json
 from grapebench.records import Rewriter
@@ -37,6 +38,8 @@ class LoadedRewriter:
     """Whether answers depend on the seed and the query's id; where nothing is known they may."""
     stored: bool = True
     """False where asking is as quick as looking up."""
+    seen: Seen | None = None
+    """What it was trained on, where its card says so. Not in the fingerprint: it changes no answer."""
 
 
 def open_rewriter(spec: str, setup: Setup) -> LoadedRewriter:
@@ -63,10 +66,11 @@ def open_rewriter(spec: str, setup: Setup) -> LoadedRewriter:
     mechanism = registry.resolve("rewriters", card.mechanism, path.parent)
     values = {**card.settings, **getattr(card, setup.suite)}
     settings = fill_settings(mechanism, values, path)
+    seen = seen_of(found)
     prompt = load_prompt(card.prompts, setup.family, path.parent, path)
     made = _construct(mechanism, settings, setup, prompt, path)
     told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
-    return _loaded(card.name, made, card, told, setup, prompt)
+    return replace(_loaded(card.name, made, card, told, setup, prompt), seen=seen)
 
 
 def _loaded(

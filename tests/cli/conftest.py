@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 
 LOADER = """
-from grapebench.datasets.images import Folder
 from grapebench.records import Dataset, Gallery, Query
 
 
-def load(root, split):
-    names = sorted(path.stem for path in (root / "images").glob("*.png"))
-    texts = {name: (root / "images" / f"{name}.png").read_text() for name in names}
+def load(place, split, languages=("de", "zh")):
+    folder = place.annotations / "images"
+    names = sorted(path.stem for path in folder.glob("*.png"))
+    texts = {name: (folder / f"{name}.png").read_text() for name in names}
     labels = split != "hidden"
-    queries = [Query(f"q-{n}", "x" + texts[n].replace(" ", " x"), (n,) if labels else ()) for n in names]
-    images = Folder({name: root / "images" / f"{name}.png" for name in names})
-    return Dataset(tuple(queries), Gallery(tuple(names), images), files=())
+    queries = [
+        Query(f"q-{n}", "x" + texts[n].replace(" ", " x"), (n,) if labels else (), ("de", "zh")[int(n[1:]) % 2])
+        for n in names
+    ]
+    images = place.pictures({name: f"images/{name}.png" for name in names})
+    return Dataset(tuple(q for q in queries if q.language in languages), Gallery(tuple(names), images), files=())
 """
 RETRIEVER = """
 import numpy as np
@@ -65,10 +68,14 @@ about = "A made-up benchmark."
 family = "translate"
 dataset = "{loader}:load"
 protocol = "retrieval"
-languages = ["en"]
+protocols = ["multilingual", "category-map"]
+languages = ["de", "zh"]
 licence = "CC0"
 source = "nowhere"
 citation = "none"
+
+[seen_by]
+"words-train" = "all of its images"
 
 [full.splits.test]
 queries = 24

@@ -61,6 +61,19 @@ def test_a_broken_result_is_left_out_with_code_1(
     assert ids[1] in page and ids[0] not in page
 
 
+def test_results_without_labels_are_counted_and_left_out(
+    place: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = place / "home" / "data" / "results"
+    path = store.resolve(ids[0], [results]) / "result.json"
+    nothing = {"labelled": False, "metrics": {}, "metrics_before": {}, "intervals": {}, "deltas": {}, "inflation": None}
+    path.write_text(json.dumps(json.loads(path.read_text()) | nothing))
+    assert main(["leaderboard", "build", "--results", str(results), "--out", "board.md"]) == 0
+    assert "1 results in 1 tables; 1 without public labels left out" in capsys.readouterr().err
+    page = (place / "board.md").read_text(encoding="utf-8")
+    assert ids[1] in page and ids[0] not in page
+
+
 def test_results_made_elsewhere_are_published_by_folder(place: Path, ids: list[str]) -> None:
     elsewhere = place / "elsewhere"
     shutil.copytree(store.resolve(ids[0], [place / "home" / "data" / "results"]), elsewhere)

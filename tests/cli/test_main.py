@@ -15,7 +15,7 @@ from grapebench import catalog
 from grapebench.cli.main import main
 from grapebench.errors import UserError
 
-COMMANDS = ("run", "score", "show", "tasks", "rewriters", "retrievers", "leaderboard", "world")
+COMMANDS = ("run", "score", "show", "tasks", "rewriters", "retrievers", "data", "export", "leaderboard", "world")
 
 
 def command(*arguments: str, **kwargs) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from grapebench import catalog
+from grapebench.cli.asked import _options
 from grapebench.cli.main import main
 from grapebench.cli.run import _retriever_name
 
@@ -99,7 +101,10 @@ def test_a_retriever_is_called_without_the_users_folders(place: Path, spec: str,
     ("more", "said"),
     [
         (["--suite", "tiny"], "unknown suite 'tiny'"),
-        (["--split", "hidden"], "labels of words hidden are not public"),
+        (["--protocol", "graded"], "no protocol 'graded'; there is: retrieval, multilingual, category-map"),
+        (["--protocol", "category-map"], "category-map needs the category of every query and image"),
+        (["--languages", " , "], "--languages names no language"),
+        (["--task", "cirr", "--languages", "de"], "cirr has no languages to choose from; leave --languages out"),
         (["--split", "nowhere"], "no split 'nowhere'"),
         (["--rewriter", "rewriters.py:Nobody"], "Nobody"),
         (["--rewriter", "identiy"], "did you mean 'identity'"),
@@ -112,6 +117,107 @@ def test_bad_input_is_one_sentence(
     out, err = capsys.readouterr()
     assert said in err and err.count("\n") == 1 and out == ""
     assert not (place / "home" / "data" / "results").exists(), "nothing was begun"
+
+
+def test_another_protocol_and_fewer_languages_are_another_result(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more: tuple[tuple[str, ...], ...] = (
+        (),
+        ("--protocol", "multilingual"),
+        ("--languages", "zh,de,zh"),
+        ("--languages", "zh"),
+        ("--protocol", "multilingual", "--languages", "zh"),
+    )
+    found = []
+    for options in more:
+        assert main(arguments(*options, "--json", rewriter="Raw")) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert [line["queries"] for line in found] == [24, 24, 24, 12, 12]
+    assert [line["protocol"] for line in found] == [
+        "retrieval", "multilingual", "retrieval", "retrieval", "multilingual",
+    ]  # fmt: skip
+    assert found[0]["id"] == found[2]["id"] and len({line["id"] for line in found}) == 4
+    assert {key.partition("/")[2] for key in found[1]["metrics"]} == {"", "de", "zh"}
+    assert found[4]["metrics"]["R@5/zh"] == found[4]["metrics"]["R@5"] == found[3]["metrics"]["R@5"]
+    (path,) = (place / "home" / "data" / "results").rglob(f"{found[4]['id']}/result.json")
+    assert json.loads(path.read_text())["command"].endswith("--protocol multilingual --languages zh --data DIR")
+
+
+def test_the_order_in_which_languages_are_named_does_not_matter() -> None:
+    card = catalog.task_card("xm3600").card
+    assert _options(card, " zh,de ,en,de,") == _options(card, "de,en,zh") == {"languages": ["de", "en", "zh"]}
+    assert _options(card, None) is None
+
+
+def test_without_labels_the_result_says_where_to_take_it(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments("--split", "hidden", "--rewriter", "rewriters.py:Raw")) == 0
+    out, _ = capsys.readouterr()
+    said = " ".join(out.split())
+    assert "labels" in said and "not public" in said and "`grapebench export`" in said and "Leaderboard" not in said
+    results = sorted((place / "home" / "data" / "results").rglob("result.json"))
+    assert len(results) == 2
+    for path in results:
+        assert path.parent.name[:8] in said
+        assert sorted(each.name for each in path.parent.glob("*.trec.gz")) == ["image_to_text.trec.gz", "run.trec.gz"]
+    assert main(arguments("--split", "hidden", "--json")) == 0
+    line = json.loads(capsys.readouterr().out)
+    assert line["labelled"] is False and line["metrics"] == {}
+
+
+def test_a_labelled_and_an_unlabelled_split_stand_beside_each_other(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments("--split", "hidden")) == 0
+    capsys.readouterr()
+    assert main(arguments()) == 0
+    assert "Leaderboard: words" in capsys.readouterr().out
+
+
+def test_images_that_the_rewriter_was_trained_on(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from grapebench.datasets.seen import image_hash
+
+    hashes = sorted(image_hash("full", "words", f"i{n:02}") for n in (3, 4, 5))
+    source = {"task": "words", "suite": "full", "split": "train", "queries": 9, "images": 3}
+    trained = {"schema_version": 1, "sources": [source], "images": hashes}
+    (place / "trained.json").write_text(json.dumps(trained))
+    (place / "trained.toml").write_text(
+        'name = "trained"\ntitle = "Trained"\nabout = "."\nmechanism = "rewriters.py:StripPrefix"\n'
+        'trained_on = "trained.json"\n'
+    )
+    more = ["--rewriter", "trained.toml"]
+    assert main(arguments(*more)) == 2
+    out, err = capsys.readouterr()
+    assert "trained was trained on words train" in err and "3 of the 24 images" in err and "--allow-seen" in err
+    assert out == "" and err.count("\n") == 1
+    assert not (place / "home" / "data" / "results").exists(), "not even what comes before it was begun"
+    assert main(arguments(*more, "--allow-seen", "--json")) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first["seen"] is None
+    assert second["seen"] == {"images": 3, "gallery": 24, "sources": ["words train"]}
+    (path,) = (place / "home" / "data" / "results").rglob(f"{second['id']}/result.json")
+    assert json.loads(path.read_text())["command"].endswith("--data DIR --allow-seen")
+
+
+def test_a_retriever_that_has_seen_the_images_is_told_and_noted(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "words-clip.toml").write_text(
+        'name = "words-clip"\ntitle = "Words"\nabout = "."\nmechanism = "retriever.py:Words"\n'
+        'trained_on = ["words-train", "something else"]\n'
+    )
+    assert main([*arguments("--json"), "--retriever", "words-clip.toml"]) == 0
+    out, err = capsys.readouterr()
+    (path,) = (place / "home" / "data" / "results").rglob(f"{json.loads(out)['id']}/result.json")
+    (note,) = json.loads(path.read_text())["data"]["notes"]
+    assert "words-clip was trained on words-train" in note and "all of its images" in note
+    assert err.splitlines()[0] == f"warning: {note}"
+    assert main(arguments("--json")) == 0
+    assert "warning" not in capsys.readouterr().err, "of a retriever without a card nothing is known"
 
 
 def test_a_broken_result_in_the_store_is_named(

@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from grapebench.cli.score import _print_table
+from grapebench.evaluation.protocols import PROTOCOLS
+from grapebench.evaluation.score import Score
+
 IMAGES = [f"dev-{n}" for n in range(8)]
 CARD = """
 name = "cirr"
@@ -21,6 +25,7 @@ about = "A small CIRR."
 family = "compose"
 dataset = "cirr"
 protocol = "composed"
+protocols = ["graded"]
 languages = ["en"]
 licence = "MIT"
 source = "https://example.org/cirr"
@@ -38,7 +43,7 @@ RUN = """1 Q0 dev-0 1 9.5 me
 
 def record(pairid: int, target: int) -> dict[str, Any]:
     names = {"pairid": pairid, "reference": "dev-0", "target_hard": f"dev-{target}", "caption": "redder"}
-    return {**names, "img_set": {"id": 1, "members": IMAGES[:6]}}
+    return {**names, "target_soft": {f"dev-{target}": 1.0, "dev-5": 0.5}, "img_set": {"id": 1, "members": IMAGES[:6]}}
 
 
 class Scorer:
@@ -108,6 +113,41 @@ def test_the_table_has_a_row_for_each_language_where_they_are_apart(score: Score
     assert found.returncode == 0, found.stderr
     rows = [line.split() for line in found.stdout.splitlines()]
     assert [row[1:4] for row in rows if row[:1] in (["mean"], ["en"])] == [["33.33", "66.67", "66.67"]] * 2
+
+
+def test_another_protocol_of_the_card(score: Scorer) -> None:
+    said = json.loads(score("--protocol", "graded", "--json").stdout)
+    assert said["protocol"] == "graded" and said["left_out"] == []
+    # Of query 1 dev-5 comes first, which is half right; query 2 has its target; query 3 has no lines.
+    assert {key: said["metrics"][key] for key in ("R@1", "R@5", "R_subset@1")} == pytest.approx(
+        {"R@1": 0.5, "R@5": 2 / 3, "R_subset@1": 0.5}
+    )
+    assert "protocol graded" in score("--protocol", "graded").stdout
+    assert "cirr has no protocol 'recall'; there is: composed, graded" in score.fails("--protocol", "recall")
+    assert "cirr has no languages to choose from" in score.fails("--languages", "de")
+
+
+def scored(protocol: str, metrics: dict[str, float]) -> Score:
+    left_out = PROTOCOLS[protocol].image_keys
+    return Score("full", "small", protocol, "test", 7, 9, metrics, left_out, 0, 0, 0, 0)
+
+
+def test_the_table_of_categories(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"R@1": 0.5, "R@1/panda": 1.0, "R@1/tea": 0.25}
+    _print_table(scored("categories", metrics), Path("run.trec"))
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines()]
+    assert [row for row in rows if row[:1] in (["category"], ["all"], ["panda"], ["tea"])] == [
+        ["category", "R@1"], ["all", "50.00"], ["panda", "100.00"], ["tea", "25.00"],
+    ]  # fmt: skip
+    assert "i2t_R@1, i2t_R@5, i2t_R@10: left out, a run from text to image does not say them" in out
+
+
+def test_the_table_of_average_precision(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_table(scored("category-map", {"mAP": 0.1234}), Path("run.trec"))
+    out = capsys.readouterr().out
+    assert ["mAP", "12.34"] in [line.split() for line in out.splitlines()]
+    assert "i2t_mAP: left out" in out and "images that the run leaves out count as never found" in out
 
 
 def truncate(scorer: Scorer) -> None:

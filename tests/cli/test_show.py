@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from grapebench import files
 from grapebench.cli.main import main
+from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.leaderboard import artifacts
 from grapebench.leaderboard.results import (
     Cost,
@@ -19,6 +22,7 @@ from grapebench.leaderboard.results import (
     Result,
     RetrieverRecord,
     RewriterRecord,
+    Seen,
     Similarities,
     result_id,
 )
@@ -27,74 +31,97 @@ from grapebench.paths import results_dir
 from grapebench.records import Query, Rewrite
 
 RANKS = {"gain": (100, 1), "more": (3, 2), "same": (5, 5), "loss": (1, 40), "[bold]odd": (7, 7)}
-KEYS = ("R@1", "R@5", "R@10", "MRR")
+
+
+Save = Callable[..., Result]
 
 
 @pytest.fixture
-def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
-    """A small result in the user's store."""
+def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
+    """Puts a small result into the user's store."""
     monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path))
-    determinants = {"made": "up"}
-    name = result_id(determinants)
-    folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", name)
-    folder.mkdir(parents=True)
-    queries = [Query(query, f"text of {query}" + " word" * 200, ("target",)) for query in RANKS]
-    rewrites = [
-        Rewrite(
-            query,
-            texts=(f"rewrite of {query}" if query != "same" else queries[2].text,),
-            raw="said <so>",
-            trace={"reference caption": "a red star"},
-        )
-        for query in RANKS
-    ]
-    artifacts.write_queries(folder / "queries.jsonl.gz", queries)
-    artifacts.write_rewrites(folder / "rewrites.jsonl.gz", queries, rewrites)
-    after = np.array([rank for _, rank in RANKS.values()], dtype=np.int32)
-    before = np.array([rank for rank, _ in RANKS.values()], dtype=np.int32)
-    columns = {
-        "query_id": list(RANKS), "language": ["en"] * 5, "cluster": ["target"] * 5, "rank": after,
-        "rank_before": before, "above": after - 1, "equal": after * 0, "candidates": after * 0 + 1000,
-        "subset_rank": after * 0 + 2, "subset_rank_before": after * 0 + 3,
-        "similarity_positive": np.full(5, np.nan, np.float32), "fallback": ["empty", None, None, None, None],
-    }  # fmt: skip
-    artifacts.write_per_query(folder / "per_query.parquet", columns)
-    figures = Similarities(positive=0.3, others=0.1, top_others=None, margin=0.05)
-    made = Result(
-        id=name,
-        determinants=determinants,
-        suite="mini",
-        task="cirr",
-        family="compose",
-        revision=1,
-        protocol="composed",
-        split="test1",
-        seed=0,
-        retriever=RetrieverRecord(name="mini-clip", fingerprint="f"),
-        rewriter=RewriterRecord(name="llm", title="LLM", mechanism="lm", fingerprint="f"),
-        queries=5,
-        gallery=1001,
-        metrics=dict.fromkeys(KEYS, 0.25) | {"median_rank": 5},
-        metrics_before=dict.fromkeys(KEYS, 0.2) | {"median_rank": 5},
-        intervals=dict.fromkeys(KEYS, Interval(low=0.1, high=0.4)),
-        deltas=dict.fromkeys(KEYS, Delta(value=0.05, low=-0.1, high=0.2)),
-        ties=0,
-        duplicates=0,
-        fallbacks={"empty": 1},
-        inflation=Inflation(before=figures, after=figures),
-        cost=Cost(
-            prompt_tokens=10, completion_tokens=5, rewrite_seconds=1, encode_seconds=1, rewritten=5, ms_per_query=200
-        ),
-        environment=Environment(
-            grapebench="0", commit=None, dirty=None, python="3", packages={}, platform="x", cpu="y", gpu=None
-        ),
-        command="grapebench run --task cirr",
-        created="2025-01-01T00:00:00Z",
-        data=Data(dataset="d", images="i"),
-        files={path.name: files.sha256_file(path) for path in sorted(folder.iterdir())},
-    )
-    (folder / "result.json").write_text(made.model_dump_json())
-    return made
+
+    def saved(
+        protocol: str = "composed", *, labelled: bool = True, more: dict[str, float] | None = None,
+        columns: dict[str, Any] | None = None, **changes: Any,
+    ) -> Result:  # fmt: skip
+        determinants = {"made": protocol}
+        name = result_id(determinants)
+        folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", name)
+        folder.mkdir(parents=True)
+        queries = [Query(query, f"text of {query}" + " word" * 200, ("target",)) for query in RANKS]
+        rewrites = [
+            Rewrite(
+                query,
+                texts=(f"rewrite of {query}" if query != "same" else queries[2].text,),
+                raw="said <so>",
+                trace={"reference caption": "a red star"},
+                fallback="empty" if query == "gain" else None,
+            )
+            for query in RANKS
+        ]
+        artifacts.write_queries(folder / "queries.jsonl.gz", queries)
+        artifacts.write_rewrites(folder / "rewrites.jsonl.gz", queries, rewrites)
+        keys = (*PROTOCOLS[protocol].keys, *(more or {})) if labelled else ()
+        if labelled:
+            after = np.array([rank for _, rank in RANKS.values()], dtype=np.int32)
+            before = np.array([rank for rank, _ in RANKS.values()], dtype=np.int32)
+            found = {
+                "query_id": list(RANKS), "language": ["en"] * 5, "cluster": ["target"] * 5, "rank": after,
+                "rank_before": before, "above": after - 1, "equal": after * 0, "candidates": after * 0 + 1000,
+                "similarity_positive": np.full(5, np.nan, np.float32),
+            }  # fmt: skip
+            artifacts.write_table(folder / "per_query.parquet", found | (columns or {}))
+        figures = Similarities(positive=0.3, others=0.1, top_others=None, margin=0.05)
+        values: dict[str, Any] = {
+            "id": name,
+            "determinants": determinants,
+            "suite": "mini",
+            "task": "cirr",
+            "family": "compose",
+            "revision": 1,
+            "protocol": protocol,
+            "split": "test1",
+            "seed": 0,
+            "retriever": RetrieverRecord(name="mini-clip", fingerprint="f"),
+            "rewriter": RewriterRecord(name="llm", title="LLM", mechanism="lm", fingerprint="f"),
+            "queries": 5,
+            "gallery": 1001,
+            "labelled": labelled,
+            "metrics": dict.fromkeys(keys, 0.25) | (more or {}),
+            "metrics_before": dict.fromkeys(keys, 0.2),
+            "intervals": dict.fromkeys(keys, Interval(low=0.1, high=0.4)),
+            "deltas": dict.fromkeys(keys, Delta(value=0.05, low=-0.1, high=0.2)),
+            "ties": 0,
+            "duplicates": 0,
+            "fallbacks": {"empty": 1},
+            "inflation": Inflation(before=figures, after=figures) if labelled else None,
+            "cost": Cost(
+                prompt_tokens=10, completion_tokens=5, rewrite_seconds=1, encode_seconds=1, rewritten=5,
+                ms_per_query=200,
+            ),
+            "environment": Environment(
+                grapebench="0", commit=None, dirty=None, python="3", packages={}, platform="x", cpu="y", gpu=None
+            ),
+            "command": "grapebench run --task cirr",
+            "created": "2025-01-01T00:00:00Z",
+            "data": Data(dataset="d", images="i"),
+            "files": {path.name: files.sha256_file(path) for path in sorted(folder.iterdir())},
+        }  # fmt: skip
+        if labelled and PROTOCOLS[protocol].relevance == "own":
+            values["metrics"] |= {"median_rank": 5}
+            values["metrics_before"] |= {"median_rank": 6}
+        made = Result(**values | changes)
+        (folder / "result.json").write_text(made.model_dump_json())
+        return made
+
+    return saved
+
+
+@pytest.fixture
+def result(save: Save) -> Result:
+    subset = {"subset_rank": np.full(5, 2), "subset_rank_before": np.full(5, 3)}
+    return save(columns={**subset, "fallback": ["empty", None, None, None, None]})
 
 
 def test_gains_come_first_and_losses_where_asked(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +141,8 @@ def test_gains_come_first_and_losses_where_asked(result: Result, capsys: pytest.
 def test_what_a_person_sees(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", result.id]) == 0
     text = capsys.readouterr().out
-    for wanted in ("20.0 → 25.0 [10.0, 40.0]", "+5.0 [-10.0, +20.0]", "100 → 1 of 1,000", "rewrite of loss", "empty 1"):
+    for wanted in ("20.0 → 25.0 [10.0, 40.0]", "+5.0 [-10.0, +20.0]", "100 → 1 of 1,000", "rewrite of loss", "empty 1",
+                   "6 → 5", "3 → 2", "protocol composed"):  # fmt: skip
         assert wanted in text
     assert "Query [bold]odd" in text, "text of a result is not markup"
     assert "said <so>" not in text and " …" in text
@@ -137,6 +165,80 @@ def test_a_published_result_is_shown_as_far_as_it_goes(
     (folder / "per_query.parquet").unlink()
     assert main(["show", str(folder)]) == 2
     assert "holds no ranks; its command makes the whole result" in capsys.readouterr().err
+
+
+def lines_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert main(["show", *arguments]) == 0
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_where_a_whole_category_is_right_average_precision_counts(
+    save: Save, capsys: pytest.CaptureFixture[str]
+) -> None:
+    after, before = np.array([0.5, 0.1, 0.3, 0.2, 0.75]), np.array([0.4, 0.3, 0.3, 0.1, 0.25])
+    made = save("category-map", columns={"average_precision": after, "average_precision_before": before})
+    lines = lines_of(capsys, made.id)
+    assert "mAP 20.0 → 25.0 [10.0, 40.0] Δ +5.0 [-10.0, +20.0]" in lines
+    assert "image→text mAP 20.0 → 25.0 [10.0, 40.0] Δ +5.0 [-10.0, +20.0]" in lines
+    assert not any(line.startswith("Median rank") for line in lines)
+    assert "Average precision 25.0 → 75.0" in lines
+    order = [line.split()[1] for line in lines if line.startswith("Query ")]
+    assert order == ["[bold]odd", "loss", "gain", "same", "more"], "by the gain in average precision"
+
+
+def test_graded_ranks_are_shown_by_grade(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    columns = {
+        "rank_grade_0.5": [3, None, 1, 1, 1], "rank_grade_1": [1, 2, 5, 40, 7],
+        "rank_grade_0.5_before": [9, None, 1, 1, 1], "rank_grade_1_before": [100, 3, 5, 1, 7],
+        "subset_rank_grade_1": [1] * 5, "subset_rank_grade_1_before": [4] * 5,
+    }  # fmt: skip
+    made = save("graded", columns=columns)
+    shown = lines_of(capsys, made.id, "--query", "gain")
+    for wanted in ("Rank, grade ≥ 0.5 9 → 3", "Rank, grade ≥ 1 100 → 1", "Subset rank, grade ≥ 1 4 → 1"):
+        assert wanted in shown
+    assert "Rank, grade ≥ 0.5" not in " ".join(lines_of(capsys, made.id, "--query", "more")), (
+        "it has none of that grade"
+    )
+
+
+def test_every_category_is_shown_under_its_group(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    groups = {"1-panda": "Animals", "2-cow": "Animals", "12-milk": "Drinks", "3-rice": "Food"}
+    names = ["Food", "12-milk", "Animals", "3-rice", "2-cow", "Drinks", "1-panda"]
+    more = {f"R@10/{name}": 0.5 for name in names}
+    made = save("categories", more=more, groups=groups, columns={"category": ["2-cow"] * 5})
+    assert main(["show", made.id]) == 0
+    out = capsys.readouterr().out
+    table = out[out.index("R@10 by category") :].splitlines()[1:8]
+    assert [line.split("  20.0")[0].rstrip() for line in table] == [
+        "Animals", "  1-panda", "  2-cow", "Drinks", "  12-milk", "Food", "  3-rice",
+    ]  # fmt: skip
+    assert "20.0 → 50.0 [10.0, 40.0]   Δ +5.0 [-10.0, +20.0]" in table[1]
+    assert "Query gain (en, 2-cow)" in out
+    assert "by category" not in " ".join(lines_of(capsys, made.id, "--query", "gain")), "one query was asked for"
+
+
+def test_every_language_is_shown(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    made = save("multilingual", more={"R@10/zh": 0.1, "R@10/de": 0.3, "i2t_R@10/de": 0.2})
+    lines = lines_of(capsys, made.id)
+    start = lines.index("R@10 by language")
+    assert [line.split()[0] for line in lines[start + 1 : start + 3]] == ["de", "zh"]
+
+
+def test_without_labels_queries_are_listed_without_ranks(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    made = save(labelled=False)
+    lines = lines_of(capsys, made.id, "--limit", "3")
+    assert "Labels not public: nothing is measured" in lines
+    assert [line for line in lines if line.startswith("Query ")] == ["Query gain", "Query more", "Query same"]
+    assert "After rewrite of more" in lines and "Fallback empty" in lines
+    assert not any(line.startswith(("Rank", "Median", "Ties", "Cosine", "R@")) for line in lines)
+    assert main(["show", made.id, "--json", "--query", "loss"]) == 0
+    head, row = map(json.loads, capsys.readouterr().out.splitlines())
+    assert head["labelled"] is False and row["rewrite"] == "rewrite of loss" and "rank" not in row
+
+
+def test_what_was_trained_on_is_said(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    made = save(seen=Seen(images=12, gallery=1001, sources=["cirr train", "cirr val"]))
+    assert "Not ranked trained on 12 of the 1,001 images (cirr train, cirr val)" in lines_of(capsys, made.id)
 
 
 def test_bad_input(result: Result, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,17 @@ def test_macro_mean_covers_and_stands_beside_its_groups() -> None:
     assert 0.9 < covered / 200 <= 0.99
 
 
+def test_groups_beside_a_mean_over_all_queries() -> None:
+    values, clusters = clustered(np.random.default_rng(10), 0.4, images=60, each=4)
+    groups = np.where(clusters < 10, "small", np.where(clusters < 55, "large", ""))
+    found = intervals({"x": values}, clusters, groups=groups.tolist(), macro=False, seed=3)
+    assert set(found) == {"x", "x/small", "x/large"}, "the queries of no group count in the whole alone"
+    assert found["x"] == intervals({"x": values}, clusters, seed=3)["x"]
+    assert found["x"] != intervals({"x": values}, clusters, groups=groups.tolist(), seed=3)["x"]
+    width = {key: high - low for key, (low, high) in found.items()}
+    assert width["x/small"] > width["x/large"] > width["x"]
+
+
 def test_agrees_with_scipy_where_each_query_is_its_own_cluster() -> None:
     from scipy.stats import bootstrap
 

@@ -15,7 +15,8 @@ import pytest
 
 from grapebench.errors import UserError
 from grapebench.evaluation import runner
-from grapebench.evaluation.protocols import PROTOCOLS, metrics_from_ranks
+from grapebench.evaluation.figures import ImagePlaces, Places, figures, image_sheet, query_sheet
+from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.evaluation.score import score_run
 from grapebench.evaluation.trec import read_run
 from grapebench.leaderboard import artifacts, store
@@ -27,6 +28,10 @@ from grapebench.rewriters.setup import Setup
 COLOURS = ("red", "green", "blue", "black")
 SHAPES = ("circle", "square", "star", "moon", "fish")
 PLACES = ("sky", "sand", "snow")
+FILES = (
+    "image_to_text.trec.gz", "per_image.parquet", "per_query.parquet", "queries.jsonl.gz", "rewrites.jsonl.gz",
+    "run.trec.gz",
+)  # fmt: skip
 CAPTIONS = [f"{colour} {shape} {place}" for colour in COLOURS for shape in SHAPES for place in PLACES]
 
 
@@ -110,11 +115,15 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def task_of(root: Path, queries: Sequence[Query], protocol: str, family: str, captions: list[str] = CAPTIONS) -> Task:
+def task_of(
+    root: Path, queries: Sequence[Query], protocol: str, family: str, captions: list[str] = CAPTIONS, **more: Any
+) -> Task:
     gallery = Gallery(
-        tuple(f"i{n}" for n in range(len(captions))), Memory({f"i{n}": text for n, text in enumerate(captions)})
+        tuple(f"i{n}" for n in range(len(captions))),
+        Memory({f"i{n}": text for n, text in enumerate(captions)}),
+        more.pop("categories", ()),
     )
-    dataset = Dataset(tuple(queries), gallery, files=(root / "captions.json",), notes=("made up",))
+    dataset = Dataset(tuple(queries), gallery, files=(root / "captions.json",), notes=("made up",), **more)
     return Task("words", "mini", "test", family, protocol, 1, dataset, root)
 
 
@@ -169,15 +178,30 @@ def sorted_ranks(task: Task, texts: Sequence[str]) -> np.ndarray:
     return np.array(ranks)
 
 
+def plain_figures(task: Task, texts: Sequence[str]) -> dict[str, float]:
+    """The figures of `retrieval`, each image having one text, by sorting all cosines both ways."""
+    scores = vectors([task.gallery.images.read(image).decode() for image in task.gallery.ids]) @ vectors(texts).T
+    places = Places(sorted_ranks(task, texts))
+    back = [1 + np.argsort(-row).tolist().index(place) for place, row in enumerate(scores)]
+    protocol, ids = PROTOCOLS["retrieval"], task.gallery.ids
+    sheets = [
+        query_sheet(protocol, task.queries, places, {}),
+        image_sheet(protocol, ImagePlaces(ids, ("",) * len(ids), rank=np.array(back))),
+    ]
+    return figures(protocol, sheets, places)
+
+
 def test_the_figures_are_those_of_a_plain_computation(task: Task) -> None:
     folder = go(task)
     result = store.load(folder, hashes=True)
     rewrites = [text if n == 7 else text.replace("x", "") for n, text in enumerate(q.text for q in task.queries)]
     after, before = sorted_ranks(task, rewrites), sorted_ranks(task, [query.text for query in task.queries])
-    assert result.metrics == metrics_from_ranks(PROTOCOLS["retrieval"], after)
-    assert result.metrics_before == metrics_from_ranks(PROTOCOLS["retrieval"], before)
+    assert result.metrics == plain_figures(task, rewrites)
+    assert result.metrics_before == plain_figures(task, [query.text for query in task.queries])
+    assert 0 < result.metrics_before["i2t_R@10"] < result.metrics["i2t_R@1"]
+    assert result.metrics_before["i2t_R@10"] != result.metrics_before["R@10"], "the two ways differ here"
     assert result.metrics["R@1"] > 0.9 > 0.5 > result.metrics_before["R@10"], "the world is as it was meant"
-    table = artifacts.read_per_query(folder / "per_query.parquet")
+    table = artifacts.read_table(folder / "per_query.parquet")
     assert table["rank"] == after.tolist() and table["rank_before"] == before.tolist()
     assert table["query_id"] == [query.id for query in task.queries]
     assert set(table["candidates"]) == {len(CAPTIONS)} and table["cluster"][3] == "i3"
@@ -193,10 +217,9 @@ def test_what_a_result_says(task: Task) -> None:
     folder = go(task)
     result = store.load(folder)
     assert folder.relative_to(task.root.parent / "results").parts == ("mini", "words", "words", "strip", result.id)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "per_query.parquet", "queries.jsonl.gz", "result.json", "rewrites.jsonl.gz", "run.trec.gz",
-    ]  # fmt: skip
-    assert set(result.files) == {"per_query.parquet", "queries.jsonl.gz", "rewrites.jsonl.gz", "run.trec.gz"}
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["result.json", *FILES])
+    assert set(result.files) == set(FILES)
+    assert result.labelled and result.seen is None and result.groups == {}
     assert (result.queries, result.gallery, result.ties, result.duplicates) == (60, 60, 0, 0)
     assert result.fallbacks == {"no words": 1}
     assert (result.cost.prompt_tokens, result.cost.completion_tokens, result.cost.rewritten) == (5 * 59, 3 * 59 + 1, 60)
@@ -218,17 +241,111 @@ def test_inflation_is_what_the_cosines_say(task: Task) -> None:
     expected = (positive, others.mean(1), others[:, :10].mean(1), positive - others[:, 0])
     got = (figures.positive, figures.others, figures.top_others, figures.margin)
     assert got == pytest.approx([column.mean() for column in expected], abs=1e-4)
-    table = artifacts.read_per_query(folder / "per_query.parquet")
+    table = artifacts.read_table(folder / "per_query.parquet")
     assert figures.margin == pytest.approx(np.mean(table["similarity_margin"]), abs=1e-12), "what is stored is averaged"
 
 
+def by_shape(root: Path, protocol: str) -> Task:
+    """The category of a picture is its shape; its group is whether it lives."""
+    shapes = [caption.split()[1] for caption in CAPTIONS]
+    queries = [
+        Query(f"q{n}", foreign(text), (f"i{n}",), category=shape)
+        for n, (text, shape) in enumerate(zip(CAPTIONS, shapes, strict=True))
+    ]
+    groups = {shape: "alive" if shape == "fish" else "lifeless" for shape in SHAPES}
+    return task_of(root, queries, protocol, "translate", categories=tuple(shapes), groups=groups)
+
+
+def graded(composed: Task) -> Task:
+    """Half of the queries have an image that is half right, and one that is wrong."""
+    queries = [
+        dataclasses.replace(query, grades=((query.positives[0], 1.0), (query.subset[0], 0.5), (query.subset[3], -1.0)))
+        if n % 2
+        else query
+        for n, query in enumerate(composed.queries)
+    ]
+    dataset = dataclasses.replace(composed.dataset, queries=tuple(queries))
+    return dataclasses.replace(composed, protocol="graded", dataset=dataset)
+
+
 def test_the_run_file_scores_the_same(task: Task, composed: Task) -> None:
-    for one in (task, composed):
+    multilingual = dataclasses.replace(task, protocol="multilingual")
+    by_category = [by_shape(task.root, protocol) for protocol in ("categories", "category-map")]
+    for one in (task, multilingual, composed, graded(composed), *by_category):
         folder = go(one)
         found = store.load(folder).metrics
-        scored = score_run(one, read_run(folder / "run.trec.gz")).metrics
-        same = {key for key in found if key.startswith("R")}
-        assert {key: scored[key] for key in same} == {key: found[key] for key in same}
+        scored = score_run(one, read_run(folder / "run.trec.gz"))
+        assert scored.metrics == {key: value for key, value in found.items() if not key.startswith("i2t_")}
+        assert scored.left_out == tuple(key for key in found if key.startswith("i2t_") and "/" not in key)
+
+
+def test_figures_can_be_computed_again_from_the_tables(task: Task, composed: Task) -> None:
+    folder = go(graded(composed))
+    table = artifacts.read_table(folder / "per_query.parquet")
+    metrics = store.load(folder).metrics
+    assert set(metrics) == set(PROTOCOLS["graded"].keys)
+    for name, prefix in (("R@1", "rank"), ("R_subset@1", "subset_rank")):
+        k = int(name[-1])
+        best = [
+            max([0.0, *(g for g, rank in ((0.5, half), (1.0, full)) if rank is not None and rank <= k)])
+            for half, full in zip(table[f"{prefix}_grade_0.5"], table[f"{prefix}_grade_1"], strict=True)
+        ]
+        assert metrics[name] == pytest.approx(np.mean(best)) and 0 < metrics[name] < 1
+    assert table["rank_grade_0.5"][0] is None and table["rank_grade_0.5_before"][1] is not None
+
+    folder = go(by_shape(task.root, "category-map"))
+    metrics, before = store.load(folder).metrics, store.load(folder).metrics_before
+    tables = [artifacts.read_table(folder / name) for name in ("per_query.parquet", "per_image.parquet")]
+    for key, table in zip(("mAP", "i2t_mAP"), tables, strict=True):
+        assert metrics[key] == pytest.approx(np.mean(table["average_precision"]), abs=1e-12)
+        assert before[key] == pytest.approx(np.mean(table["average_precision_before"]), abs=1e-12)
+        assert before[key] < metrics[key]
+
+    folder = go(dataclasses.replace(task, protocol="multilingual"))
+    table, metrics = artifacts.read_table(folder / "per_image.parquet"), store.load(folder).metrics
+    assert len(table["image_id"]) == 60 and set(table["language"]) == {"de", "zh"}
+    before = store.load(folder).metrics_before
+    for suffix, whole in (("", metrics), ("_before", before)):
+        for language in ("de", "zh"):
+            rows = zip(table[f"rank{suffix}"], table["language"], strict=True)
+            ranks = np.array([rank for rank, own in rows if own == language])
+            assert [whole[f"i2t_R@{k}/{language}"] for k in (1, 5)] == [np.mean(ranks <= k) for k in (1, 5)]
+    assert metrics["i2t_R@1"] > before["i2t_R@5"] > before["i2t_R@1"]
+
+
+def test_figures_of_categories_and_groups(root: Path) -> None:
+    folder = go(by_shape(root, "categories"))
+    result, table = store.load(folder), artifacts.read_table(folder / "per_query.parquet")
+    assert result.groups == {shape: "alive" if shape == "fish" else "lifeless" for shape in SHAPES}
+    for name in (*SHAPES, "alive", "lifeless"):
+        ranks = [
+            rank
+            for rank, category in zip(table["rank_before"], table["category"], strict=True)
+            if name in (category, result.groups[category])
+        ]
+        assert len(ranks) == {"alive": 12, "lifeless": 48}.get(name, 12)
+        assert result.metrics_before[f"R@5/{name}"] == pytest.approx(np.mean(np.array(ranks) <= 5))
+        assert f"R@5/{name}" in result.intervals and f"R@5/{name}" in result.deltas
+    assert result.metrics_before["R@5"] == np.mean(np.array(table["rank_before"]) <= 5), "over all queries"
+    with pytest.raises(UserError, match="needs the category of every query and image"):
+        go(dataclasses.replace(task_of(root, [Query("q", "xred", ("i0",))], "category-map", "translate")))
+
+
+def test_run_files_beside_the_ranking(task: Task, composed: Task) -> None:
+    folder = go(composed)
+    subset = read_run(folder / "subset.trec.gz")
+    listed: dict[str, list[str]] = {}
+    for query, image in zip(subset.query, subset.image, strict=True):
+        listed.setdefault(subset.queries[query], []).append(subset.images[image])
+    assert {query: set(images) for query, images in listed.items()} == {q.id: set(q.subset) for q in composed.queries}
+    ranks = artifacts.read_table(folder / "per_query.parquet")["subset_rank"]
+    assert [1 + listed[q.id].index(q.positives[0]) for q in composed.queries] == ranks
+
+    texts = read_run(go(dataclasses.replace(task, protocol="multilingual")) / "image_to_text.trec.gz")
+    assert set(texts.queries) == set(task.gallery.ids) and len(texts.score) == 60 * 20
+    languages = {query.id: query.language for query in task.queries}
+    assert [languages[texts.images[text]] for text in texts.image[texts.query == 3]].count("zh") == 10
+    assert len(read_run(go(task) / "image_to_text.trec.gz").score) == 60 * 10
 
 
 def test_a_second_run_finds_the_first(task: Task) -> None:
@@ -282,9 +399,7 @@ def test_a_run_killed_while_encoding_keeps_its_rewrites(task: Task) -> None:
     assert retriever.encoded <= 120, "the gallery's vectors were stored by the first"
 
 
-@pytest.mark.parametrize(
-    "name", ["result.json", "per_query.parquet", "queries.jsonl.gz", "rewrites.jsonl.gz", "run.trec.gz"]
-)
+@pytest.mark.parametrize("name", ["result.json", *FILES])
 def test_a_damaged_result_is_named_and_made_again(task: Task, capsys: pytest.CaptureFixture[str], name: str) -> None:
     folder = go(task)
     whole = store.load(folder).files
@@ -326,7 +441,7 @@ def test_a_limit_asks_fewer_queries_of_the_whole_gallery(task: Task) -> None:
     result = store.load(folder)
     assert (result.queries, result.gallery, result.limit) == (10, 60, 10)
     assert rewriter.asked == [f"q{n}" for n in range(10)]
-    assert artifacts.read_per_query(folder / "per_query.parquet")["candidates"] == [60] * 10
+    assert artifacts.read_table(folder / "per_query.parquet")["candidates"] == [60] * 10
 
 
 def test_composed_queries(composed: Task, tmp_path: Path) -> None:
@@ -349,7 +464,7 @@ def test_composed_queries(composed: Task, tmp_path: Path) -> None:
     assert result.metrics["R@1"] == result.metrics["R_subset@1"] == 1
     assert result.rewriter.captioner is not None and result.determinants["captioner"]
     assert "R@50" in result.metrics and "R_subset@3" in result.metrics
-    table = artifacts.read_per_query(folder / "per_query.parquet")
+    table = artifacts.read_table(folder / "per_query.parquet")
     assert set(table["candidates"]) == {59}
     assert table["subset_rank"] == [1] * 18 and max(table["subset_rank_before"]) > 1
     listed = {(q.id, q.reference) for q in composed.queries}
@@ -373,7 +488,7 @@ def test_ties_and_duplicates(root: Path) -> None:
     result = store.load(folder)
     assert result.duplicates == 3, "three images that have a twin"
     assert result.ties == 0.1
-    table = artifacts.read_per_query(folder / "per_query.parquet")
+    table = artifacts.read_table(folder / "per_query.parquet")
     assert (table["rank"][0], table["above"][0], table["equal"][0]) == (3, 0, 2), "ties count against the target"
 
 
@@ -402,16 +517,69 @@ def test_rewrites_are_kept_as_they_were(task: Task) -> None:
     assert seventh == {"query_id": "q7", "raw": "…", "fallback": "no words"}, "searched as it came"
 
 
-@pytest.mark.parametrize("unlabelled", [1, 60])
-def test_a_split_without_labels_is_refused_before_any_work(task: Task, unlabelled: int) -> None:
-    hidden = tuple(
-        dataclasses.replace(query, positives=()) if n < unlabelled else query for n, query in enumerate(task.queries)
+def unlabelled(task: Task, count: int, protocol: str | None = None) -> Task:
+    """The first so many queries without their positives."""
+    queries = tuple(
+        dataclasses.replace(query, positives=()) if n < count else query for n, query in enumerate(task.queries)
     )
-    task = dataclasses.replace(task, dataset=dataclasses.replace(task.dataset, queries=hidden))
+    dataset = dataclasses.replace(task.dataset, queries=queries)
+    return dataclasses.replace(task, dataset=dataset, protocol=protocol or task.protocol)
+
+
+def test_a_split_that_is_labelled_in_part_is_refused_before_any_work(task: Task) -> None:
     rewriter, retriever = Strip(), Words()
-    with pytest.raises(UserError, match=rf"labels of words test are not public \({unlabelled} of 60.*--split"):
-        go(task, rewriter, retriever)
+    with pytest.raises(UserError, match=r"1 of the 60 queries of words test have no label, the first is 'q0'.*label"):
+        go(unlabelled(task, 1), rewriter, retriever, limit=1)
     assert rewriter.asked == [] and retriever.encoded == 0
+
+
+@pytest.mark.parametrize("protocol", ["retrieval", "composed", "graded", "multilingual", "categories"])
+def test_without_labels_there_are_run_files_and_no_figures(task: Task, composed: Task, protocol: str) -> None:
+    labelled = composed if protocol in ("composed", "graded") else task
+    labelled = dataclasses.replace(labelled, protocol=protocol)
+    one = unlabelled(labelled, len(labelled.queries))
+    folder = go(one)
+    result = store.load(folder, hashes=True)
+    assert not result.labelled and result.metrics == result.metrics_before == result.intervals == result.deltas == {}
+    assert result.inflation is None and result.ties == 0
+    assert result.cost.prompt_tokens > 0 and result.queries == len(one.queries) and result.duplicates == 0
+    assert result.summary()["labelled"] is False and result.summary()["metrics"] == {}
+    extra = "subset.trec.gz" if protocol in ("composed", "graded") else "image_to_text.trec.gz"
+    assert set(result.files) == {"queries.jsonl.gz", "rewrites.jsonl.gz", "run.trec.gz", extra}
+    for name in ("run.trec.gz", extra):
+        assert (folder / name).read_bytes() == (go(labelled) / name).read_bytes(), "labels change no ranking"
+    again = Strip()
+    assert go(one, again) == folder and again.asked == []
+
+
+def trained(images: Sequence[str], task: Task) -> LoadedRewriter:
+    from grapebench.datasets.seen import Seen, Source, image_hash
+
+    hashes = tuple(sorted(image_hash(task.suite, task.collection or task.name, image) for image in images))
+    source = Source(task="words", suite="full", split="train", queries=9, images=len(images))
+    return loaded(Strip(), "trained", seen=Seen(schema_version=1, sources=(source,), images=hashes))
+
+
+def test_images_that_the_rewriter_was_trained_on_are_refused_unless_allowed(task: Task) -> None:
+    rewriter = trained(["i3", "i50", "elsewhere"], task)
+    with pytest.raises(
+        UserError, match=r"trained was trained on words train.* 2 of the 60 images .* 'i3'.*--allow-seen"
+    ):
+        go(task, rewriter)
+    assert not (task.root.parent / "results").exists()
+    result = store.load(go(task, rewriter, allow_seen=True))
+    assert result.seen is not None and result.summary()["seen"] == {
+        "images": 2, "gallery": 60, "sources": ["words train"]
+    }  # fmt: skip
+    assert result.determinants["seen"] == result.seen.model_dump()
+    unseen = store.load(go(task, trained(["elsewhere"], task), allow_seen=True))
+    assert unseen.seen is None and "seen" not in unseen.determinants and unseen.id != result.id
+
+
+def test_notes_of_the_caller_stand_behind_those_of_the_data(task: Task) -> None:
+    folder = go(task, notes=["the retriever knows it"])
+    assert store.load(folder).data.notes == ["made up", "the retriever knows it"]
+    assert go(task).name == folder.name, "a note determines no figure"
 
 
 def test_progress_is_reported(task: Task) -> None:

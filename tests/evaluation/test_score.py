@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,17 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grapebench.datasets import cirr
-from grapebench.datasets.images import Folder
+from grapebench.datasets.place import Place
 from grapebench.errors import UserError
-from grapebench.evaluation.score import ranks_from_run, score_run
+from grapebench.evaluation.figures import query_sheet
+from grapebench.evaluation.protocols import PROTOCOLS
+from grapebench.evaluation.score import places_from_run, score_run
+from grapebench.evaluation.search import side
 from grapebench.evaluation.trec import Run, read_run, write_qrels
 from grapebench.records import Dataset, Gallery, Query, Task
 
 ABC = tuple("abcdefghijklmnopqrstuvwxyz")
+NO_IMAGES: Any = None
 
 
-def task_of(queries: Sequence[Query], images: Sequence[str] = ABC, protocol: str = "retrieval") -> Task:
-    dataset = Dataset(tuple(queries), Gallery(tuple(images), Folder({})))
+def task_of(
+    queries: Sequence[Query],
+    images: Sequence[str] = ABC,
+    protocol: str = "composed",
+    categories: Sequence[str] = (),
+) -> Task:
+    dataset = Dataset(tuple(queries), Gallery(tuple(images), NO_IMAGES, tuple(categories)))
     return Task("small", "full", "test", "translate", protocol, 1, dataset, Path("root"))
 
 
@@ -40,7 +50,7 @@ def run_of(rows: Sequence[tuple[str, str, float]]) -> Run:
 
 
 def ranks(task: Task, rows: Sequence[tuple[str, str, float]]) -> tuple[list[int], list[int] | None]:
-    found = ranks_from_run(task, run_of(rows), miss=51)
+    found = places_from_run(task, run_of(rows)).places
     return found.rank.tolist(), None if found.subset_rank is None else found.subset_rank.tolist()
 
 
@@ -99,12 +109,12 @@ def composed(**changes: object) -> Query:
     ],
 )
 def test_look_alikes_are_ranked_among_themselves(rows: list[tuple[str, float]], rank: int, subset_rank: int) -> None:
-    task = task_of([composed()], protocol="composed")
+    task = task_of([composed()])
     assert ranks(task, [("q", image, score) for image, score in rows]) == ([rank], [subset_rank])
 
 
 def test_a_query_without_lines_is_a_miss_among_look_alikes_too() -> None:
-    task = task_of([composed(), Query("r", "t", ("b",), subset=("b", "c"))], protocol="composed")
+    task = task_of([composed(), Query("r", "t", ("b",), subset=("b", "c"))])
     assert ranks(task, [("q", "b", 1.0)]) == ([1, 51], [1, 51])
 
 
@@ -152,7 +162,7 @@ def test_counting_agrees_with_brute_force(data: st.DataObject) -> None:
         )
         for name in data.draw(st.lists(image, unique=True)):
             rows.append((f"q{number}", name, data.draw(st.sampled_from([0.1, 0.2, 0.3, -1.0]))))
-    found = ranks_from_run(task_of(queries, images), run_of(rows), miss=51)
+    found = places_from_run(task_of(queries, images), run_of(rows)).places
     assert found.subset_rank is not None
     for place, query in enumerate(queries):
         scores = {name: score for asked, name, score in rows if asked == query.id}
@@ -170,6 +180,113 @@ def test_counting_agrees_with_brute_force(data: st.DataObject) -> None:
             assert found.subset_rank[place] == 1 + len(set(query.subset) - set(query.positives))
         else:
             assert found.subset_rank[place] == 51
+
+
+def test_image_to_text_is_left_out_of_a_text_to_image_run() -> None:
+    task = task_of([Query("q", "t", ("a",))], protocol="retrieval")
+    score = score_run(task, run_of([("q", "a", 1.0)]))
+    assert score.left_out == ("i2t_R@1", "i2t_R@5", "i2t_R@10")
+    assert set(score.metrics) == {"R@1", "R@5", "R@10", "MRR", "median_rank"} and score.protocol == "retrieval"
+    assert score_run(task_of([Query("q", "t", ("a",))]), run_of([("q", "a", 1.0)])).left_out == ()
+
+
+def test_categories_are_reported_apart() -> None:
+    queries = [Query("p", "t", ("a",), category="panda"), Query("q", "t", ("b",), category="tea")]
+    score = score_run(task_of(queries, protocol="categories"), run_of([("p", "a", 1.0), ("q", "a", 1.0)]))
+    assert (score.metrics["R@1/panda"], score.metrics["R@1/tea"], score.metrics["R@1"]) == (1, 0, 0.5)
+
+
+def test_grades_within_a_run_that_is_cut_off() -> None:
+    grades = (("b", 1.0), ("c", 0.5), ("d", -1.0), ("a", 1.0))
+    query = composed(grades=grades)
+    task = task_of([query, Query("r", "t", ("b",))], protocol="graded")
+    score = score_run(task, run_of([("q", "a", 9.0), ("q", "d", 8.0), ("q", "c", 7.0), ("r", "b", 1.0)]))
+    assert [score.metrics[f"R@{k}"] for k in (1, 5, 50)] == [0.5, 0.75, 0.75], "b is not in the run of q"
+    # Among the look-alikes b, c, d, e, f: d, c, and b behind e and f.
+    assert [score.metrics[f"R_subset@{k}"] for k in (1, 2, 3)] == [0, 0.25, 0.25]
+    assert (score.queries_without_positive, score.excluded_lines) == (0, 1)
+    score = score_run(task, run_of([("q", "d", 8.0), ("q", "e", 7.0)]))
+    assert (score.queries_without_positive, score.queries_without_lines) == (1, 1)
+    assert {score.metrics[f"R@{k}"] for k in (1, 5, 10, 50)} == {0}
+
+
+def test_average_precision_of_a_run_that_is_cut_off() -> None:
+    """What is left out is not retrieved, as in trec_eval; excluded images are neither right nor wrong."""
+    queries = [Query("q", "t", ("a",), category="art", excluded=("c",)), Query("r", "t", ("b",), category="war")]
+    task = task_of(queries, "abcdef", "category-map", ("art", "war", "art", "art", "war", "art"))
+    score = score_run(task, run_of([("q", "c", 9.0), ("q", "b", 8.0), ("q", "f", 7.0), ("q", "a", 6.0)]))
+    assert score.metrics == {"mAP": pytest.approx((1 / 2 + 2 / 3) / 3 / 2)}
+    assert score.left_out == ("i2t_mAP",)
+    assert (score.queries_without_lines, score.queries_without_positive, score.excluded_lines) == (1, 0, 1)
+    tied = score_run(task, run_of([("q", "b", 8.0), ("q", "f", 8.0), ("r", "a", 8.0)]))
+    assert tied.metrics["mAP"] == pytest.approx(1 / 2 / 3 / 2)
+    assert (tied.queries_tied, tied.queries_without_positive) == (1, 1)
+
+
+def test_average_precision_of_a_run_agrees_with_trec_eval() -> None:
+    pytrec_eval = pytest.importorskip("pytrec_eval")
+    random = np.random.default_rng(7)
+    kinds = random.choice(["art", "war", "sea"], 26).tolist()
+    queries = [Query(f"q{n}", "t", (ABC[n],), category=kinds[n]) for n in range(20)]
+    rows = [
+        (query.id, image, float(score))
+        for query in queries
+        for image, score in zip(ABC, random.permutation(26), strict=True)
+        if random.random() < 0.7
+    ]
+    random.shuffle(rows)
+    qrels = {
+        query.id: {image: int(query.category == kind) for image, kind in zip(ABC, kinds, strict=True)}
+        for query in queries
+    }
+    run: dict[str, dict[str, float]] = {}
+    for query, image, value in rows:
+        run.setdefault(query, {})[image] = value
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, {"map"}).evaluate(run)
+    found = places_from_run(task_of(queries, ABC, "category-map", kinds), run_of(rows)).places.precision
+    assert found is not None
+    assert found.tolist() == pytest.approx([theirs[query.id]["map"] for query in queries])
+
+
+@pytest.mark.parametrize("protocol", ["composed", "graded", "category-map"])
+@given(data=st.data())
+def test_a_run_of_full_depth_has_the_places_of_the_vectors_that_made_it(protocol: str, data: st.DataObject) -> None:
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    images = ABC[: data.draw(st.integers(4, 10))]
+    kinds = random.choice(["art", "war"], len(images)).tolist()
+    some = st.lists(st.sampled_from(images), min_size=1, max_size=4, unique=True)
+    queries = []
+    for number in range(data.draw(st.integers(1, 4))):
+        grades = tuple((image, data.draw(st.sampled_from([-1.0, 0.5, 1.0]))) for image in data.draw(some | st.just([])))
+        queries.append(
+            Query(
+                f"q{number}",
+                "t",
+                tuple(data.draw(some)),
+                excluded=tuple(data.draw(some)[:1]),
+                subset=tuple(data.draw(some)),
+                grades=grades,
+                category=kinds[number],
+            )
+        )
+    task = task_of(queries, images, protocol, kinds)
+    vectors = random.integers(-2, 3, (len(queries), 3)).astype(np.float32)
+    columns = random.integers(-2, 3, (len(images), 3)).astype(np.float32)
+    expected = side(PROTOCOLS[protocol], task.gallery, queries, vectors, columns).places
+    scores = vectors @ columns.T
+    rows = [
+        (query.id, image, float(scores[row, column]))
+        for row, query in enumerate(queries)
+        for column, image in enumerate(images)
+    ]
+    found = places_from_run(task, run_of(rows)).places
+    for name in ("subset_rank", "grade_rank", "grade_subset_rank", "precision"):
+        mine, theirs = getattr(found, name), getattr(expected, name)
+        assert (mine is None) == (theirs is None)
+        # A miss is a miss, whatever its number.
+        assert mine is None or np.minimum(mine, 51).tolist() == np.minimum(theirs, 51).tolist()
+    if protocol == "composed":
+        assert found.rank.tolist() == expected.rank.tolist()
 
 
 @pytest.fixture
@@ -212,7 +329,7 @@ def test_cirr_val_agrees_with_the_protocol_in_use_and_with_ir_measures(official:
     (tmp_path / "run.trec").write_text("\n".join(lines) + "\n")
     (tmp_path / "bare.trec").write_text("\n".join(without_reference) + "\n")
 
-    dataset = cirr.load(official, "val")
+    dataset = cirr.load(Place.of(official), "val")
     task = Task("cirr", "full", "val", "compose", "composed", 1, dataset, official)
     score = score_run(task, read_run(tmp_path / "run.trec"))
     assert (score.queries, score.gallery, score.excluded_lines) == (4181, 2297, removed)
@@ -228,3 +345,47 @@ def test_cirr_val_agrees_with_the_protocol_in_use_and_with_ir_measures(official:
     )
     for measure, key in measures.items():
         assert score.metrics[key] == pytest.approx(theirs[measure])
+
+
+@pytest.mark.annotations
+def test_graded_agrees_with_the_authors_rule_on_every_query_of_cirr_val(official: Path) -> None:
+    """Their evaluation, from the files themselves: a full sort, the reference last, the highest label in the top k."""
+    records = json.loads((official / "captions" / "cap.rc2.val.json").read_text())
+    names = list(json.loads((official / "image_splits" / "split.rc2.val.json").read_text()))
+    column = {name: place for place, name in enumerate(names)}
+    random = np.random.default_rng(11)
+    vectors = random.normal(size=(len(records), 24)).astype(np.float32)
+    images = random.normal(size=(len(names), 24)).astype(np.float32)
+    for row, record in enumerate(records):
+        # Near one of its graded images, so that the first ranks are not all empty.
+        near = random.choice([*record["target_soft"], record["target_hard"]])
+        vectors[row] += random.choice([0, 1, 2]) * images[column[near]]
+    scores = (vectors.astype(np.float64) @ images.T.astype(np.float64)).astype(np.float32)
+
+    theirs = {f"R@{k}": np.zeros(len(records)) for k in (1, 5, 10, 50)}
+    theirs |= {f"R_subset@{k}": np.zeros(len(records)) for k in (1, 2, 3)}
+    for row, record in enumerate(records):
+        line = scores[row].copy()
+        line[column[record["reference"]]] = -np.inf
+        ordered = [names[place] for place in np.argsort(-line, kind="stable")]
+        members = [name for name in record["img_set"]["members"] if name != record["reference"]]
+        inside = [name for name in ordered if name in members]
+        for key in theirs:
+            k = int(key.partition("@")[2])
+            top = (inside if "subset" in key else ordered)[:k]
+            highest = 0.0
+            for name, grade in record["target_soft"].items():
+                if name in top:
+                    highest = max(highest, grade)
+            theirs[key][row] = highest
+
+    dataset = cirr.load(Place.of(official), "val")
+    protocol = PROTOCOLS["graded"]
+    assert len(dataset.queries) == 4181
+    found = side(protocol, dataset.gallery, dataset.queries, vectors, images)
+    mine = query_sheet(protocol, dataset.queries, found.places, {}).values
+    for key, values in theirs.items():
+        assert np.array_equal(mine[key], values), key
+        assert 0.02 < values.mean() < 0.98, "the case is not trivial"
+    hard = query_sheet(PROTOCOLS["composed"], dataset.queries, found.places, {}).values
+    assert 0 < np.count_nonzero(hard["R@10"] != mine["R@10"]) < 150, "the two protocols differ, on few queries"

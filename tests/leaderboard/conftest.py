@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from grapebench import files
+from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.leaderboard.results import (
+    I2T_RUN_FILE,
+    PER_IMAGE_FILE,
     PER_QUERY_FILE,
     QUERIES_FILE,
     REWRITES_FILE,
     RUN_FILE,
+    SUBSET_RUN_FILE,
     Cost,
     Data,
     Delta,
@@ -49,14 +53,20 @@ def make_result() -> Make:
         more: dict[str, float] | None = None,
         **changes: Any,
     ) -> Result:
-        metrics = {"R@1": r10 / 4, "R@5": r10 / 2, "R@10": r10, "MRR": r10 / 3, "median_rank": 7.0}
-        if protocol == "composed":
-            metrics |= {"R@50": min(1.0, r10 * 1.5), "R_subset@1": r10 / 3}
+        metrics = dict.fromkeys(PROTOCOLS[protocol].keys, r10 / 3)
+        if protocol == "category-map":
+            metrics["mAP"] = r10
+        else:
+            metrics |= {"R@1": r10 / 4, "R@5": r10 / 2, "R@10": r10, "median_rank": 7.0}
+        if "R@50" in metrics:
+            metrics["R@50"] = min(1.0, r10 * 1.5)
         metrics |= more or {}
+        if not changes.get("labelled", True):
+            metrics = {}
         shares = {key: value for key, value in metrics.items() if key != "median_rank"}
         split = changes.get("split", "test1")
         determinants = {"suite": suite, "task": task, "rewriter": rewriter, "seed": seed, "split": split}
-        determinants |= {"fingerprint": fingerprint, "weights": weights}
+        determinants |= {"fingerprint": fingerprint, "weights": weights, "protocol": protocol}
         values: dict[str, Any] = {
             "id": result_id(determinants),
             "determinants": determinants,
@@ -85,7 +95,9 @@ def make_result() -> Make:
             "inflation": Inflation(
                 before=Similarities(positive=0.3, others=0.1, top_others=0.25, margin=0.05),
                 after=Similarities(positive=0.4, others=0.1, top_others=0.3, margin=0.1),
-            ),
+            )
+            if metrics
+            else None,
             "cost": Cost(
                 prompt_tokens=100,
                 completion_tokens=50,
@@ -125,7 +137,10 @@ def save_result() -> Callable[[Path, Result], Path]:
             REWRITES_FILE: b"rewrites",
             QUERIES_FILE: b"queries",
             PER_QUERY_FILE: b"ranks" * 40,
+            PER_IMAGE_FILE: b"ranks" * 10,
             RUN_FILE: b"run",
+            SUBSET_RUN_FILE: b"run",
+            I2T_RUN_FILE: b"run",
         }
         for name, content in contents.items():
             (folder / name).write_bytes(content)

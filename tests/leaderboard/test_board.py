@@ -9,9 +9,12 @@ import pytest
 from rich.console import Console
 
 from grapebench.cards import TaskCard
-from grapebench.leaderboard import board, render
+from grapebench.evaluation.protocols import PROTOCOLS
+from grapebench.leaderboard import board, markdown, render
+from grapebench.leaderboard.results import Seen
 
 GOLDEN = Path(__file__).with_name("LEADERBOARD.golden.md")
+GROUPS = {"1-panda": "Animals", "2-cow": "Animals", "12-milk": "Drinks"}
 
 
 def card(name: str, **changes: Any) -> TaskCard:
@@ -25,6 +28,15 @@ def card(name: str, **changes: Any) -> TaskCard:
 @pytest.fixture
 def results(make_result: Any) -> list[Any]:
     by_language = {f"R@10/{tag}": value for tag, value in (("de", 0.6), ("zh", 0.2))}
+    by_category = {
+        "R@10/1-panda": 0.3,
+        "R@10/12-milk": 0.5,
+        "R@10/2-cow": 0.2,
+        "R@10/Animals": 0.25,
+        "R@10/Drinks": 0.5,
+    }
+    categories = {"task": "cvlue", "protocol": "categories", "split": "test", "groups": GROUPS}
+    seen = Seen(images=900, gallery=990, sources=["cvlue train", "flickr30k_karpathy"])
     return [
         make_result("identity", 0.4),
         make_result("llm", 0.53, seed=0),
@@ -32,6 +44,14 @@ def results(make_result: Any) -> list[Any]:
         make_result("oracle", 0.9, oracle=True),
         make_result("odd|na<me>`", 0.41, command="grapebench run --rewriter 'odd`|'"),
         make_result("llm", 0.4, task="xm3600", protocol="multilingual", split="test", more=by_language),
+        make_result("llm", 0.4, task="cirr", protocol="graded"),
+        make_result("llm", 0.3, more=by_category, **categories),
+        make_result("identity", 0.2, **categories),
+        make_result("grape", 0.6, more=by_category, seen=seen, **categories),
+        make_result("llm", 0.45, task="wikipedia", protocol="category-map", split="test"),
+        make_result("identity", 0.5, task="wikipedia", protocol="category-map", split="test"),
+        make_result("llm", 0.2, task="wikipedia", protocol="retrieval", split="test"),
+        make_result("llm", suite="full", split="test1", labelled=False),
         make_result("llm", 0.31, suite="full", split="val"),
         make_result("identity", 0.3, suite="full", split="val", limit=100),
     ]
@@ -40,26 +60,28 @@ def results(make_result: Any) -> list[Any]:
 @pytest.fixture
 def cards() -> dict[str, TaskCard]:
     published = {"source": "A paper, Table 2", "method": "Method", "metrics": {"R@1": 35.7, "R@10": 70.0}}
-    return {"cirr": card("cirr", published=(published,)), "xm3600": card("xm3600", protocol="multilingual")}
+    protocols = {"xm3600": "multilingual", "cvlue": "categories", "wikipedia": "retrieval"}
+    others = {name: card(name, protocol=protocol) for name, protocol in protocols.items()}
+    return {"cirr": card("cirr", published=(published,)), **others}
 
 
 def test_markdown_is_the_golden_file(results: list[Any], cards: dict[str, TaskCard]) -> None:
     """To accept a change: print `page` into the golden file and read the difference."""
     links = {result.id: f"results/{result.id}" for result in results if result.suite == "mini"}
-    page = render.markdown(board.tables(results), cards, links)
+    page = markdown.page(board.tables(results), cards, links)
     assert page == GOLDEN.read_text(encoding="utf-8")
 
 
 def test_the_order_of_the_results_does_not_matter(results: list[Any], cards: dict[str, TaskCard]) -> None:
-    expected = render.markdown(board.tables(results), cards, {})
+    expected = markdown.page(board.tables(results), cards, {})
     for seed in range(5):
         shuffled = random.Random(seed).sample(results, len(results))
-        assert render.markdown(board.tables(shuffled), cards, {}) == expected
+        assert markdown.page(board.tables(shuffled), cards, {}) == expected
 
 
 def test_a_new_result_is_a_small_difference(results: list[Any], cards: dict[str, TaskCard], make_result: Any) -> None:
-    before = render.markdown(board.tables(results), cards, {}).splitlines()
-    after = render.markdown(board.tables([*results, make_result("grape", 0.7)]), cards, {}).splitlines()
+    before = markdown.page(board.tables(results), cards, {}).splitlines()
+    after = markdown.page(board.tables([*results, make_result("grape", 0.7)]), cards, {}).splitlines()
     assert set(before) <= set(after)
     assert len(after) == len(before) + 2, "its row and its command"
 
@@ -74,15 +96,108 @@ def test_no_table_mixes_what_cannot_be_compared(make_result: Any) -> None:
         make_result("e", revision=2),
         make_result("f", weights="b" * 64),
         make_result("g", data={"dataset": "other", "images": "e" * 64}),
+        make_result("h", protocol="graded"),
     ]
     tables = board.tables([*same, *others])
     assert sorted(len(table.rows) for table in tables) == [1] * len(others) + [2]
 
 
+def table_of(results: list[Any], task: str, protocol: str) -> board.Table:
+    found = [
+        t for t in board.tables(results) if (t.first.suite, t.first.task, t.first.protocol) == ("mini", task, protocol)
+    ]
+    (table,) = found
+    return table
+
+
 def test_oracle_rows_stand_apart_and_are_not_ranked(results: list[Any]) -> None:
-    table = next(t for t in board.tables(results) if t.first.suite == "mini" and t.first.task == "cirr")
+    table = table_of(results, "cirr", "composed")
     assert [row.label for row in table.ranked] == ["llm", "odd|na<me>`", "identity"]
     assert [row.label for row in table.oracles] == ["oracle"]
+
+
+def test_what_was_trained_on_its_images_stands_apart_however_good(results: list[Any]) -> None:
+    table = table_of(results, "cvlue", "categories")
+    assert [row.label for row in table.ranked] == ["llm", "identity"]
+    assert [row.label for row in table.seen] == ["grape"]
+    assert [render.row_name(row) for row in table.rows] == ["llm", "identity", "grape †"]
+
+
+def test_a_rewriter_is_not_averaged_over_seen_and_unseen_images(make_result: Any) -> None:
+    seen = Seen(images=1, gallery=990, sources=["cirr train"])
+    (table,) = board.tables([make_result("grape", 0.9, seed=1, seen=seen), make_result("grape", 0.5)])
+    assert [len(row.results) for row in table.rows] == [1, 1]
+    assert table.ranked[0].figures["R@10"].value == 0.5
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_each_protocol_shows_figures_that_it_has(protocol: str, make_result: Any) -> None:
+    assert board.main_figure(protocol) in board.shown(protocol)
+    assert set(board.shown(protocol)) <= set(PROTOCOLS[protocol].keys)
+    (table,) = board.tables([make_result(protocol=protocol)])
+    assert table.keys == board.shown(protocol)
+    assert table.rows[0].delta is not None, "the difference is of the main figure"
+
+
+def test_what_each_kind_of_protocol_shows() -> None:
+    assert board.shown("retrieval") == ("R@1", "R@5", "R@10", "i2t_R@1")
+    assert board.shown("graded") == ("R@1", "R@5", "R@10", "R@50", "R_subset@1")
+    assert board.shown("category-map") == ("mAP", "i2t_mAP")
+    assert [render.figure_name(key) for key in ("R_subset@1", "i2t_R@1", "i2t_mAP")] == [
+        "R_subset@1", "image→text R@1", "image→text mAP",
+    ]  # fmt: skip
+
+
+def test_the_main_figure_ranks(results: list[Any]) -> None:
+    table = table_of(results, "wikipedia", "category-map")
+    assert [row.label for row in table.ranked] == ["identity", "llm"]
+    assert table.main == "mAP"
+
+
+def test_without_labels_there_is_no_table(make_result: Any) -> None:
+    assert board.tables([make_result(labelled=False)]) == []
+
+
+def test_groups_of_categories_are_reported_and_not_each_category(results: list[Any]) -> None:
+    table = table_of(results, "cvlue", "categories")
+    assert (table.parts, table.parted_by) == (("Animals", "Drinks"), "group")
+    assert render.parts_lines(table) == [
+        ["Group", "llm", "identity", "grape †"],
+        ["Animals", "25.0", "–", "25.0"],
+        ["Drinks", "50.0", "–", "50.0"],
+        ["all", "30.0", "20.0", "60.0"],
+    ]
+
+
+def test_categories_without_groups_come_in_the_order_of_their_numbers(make_result: Any) -> None:
+    more = {f"R@10/{name}": 0.5 for name in ("10-x", "2-y", "1-z", "art")}
+    (table,) = board.tables([make_result(protocol="categories", more=more)])
+    assert (table.parts, table.parted_by) == (("art", "1-z", "2-y", "10-x"), "category")
+
+
+def test_36_languages_are_36_lines(make_result: Any) -> None:
+    more = {
+        f"{key}@1{k}/{chr(97 + n // 6)}{chr(97 + n % 6)}": 0.5 for n in range(36) for key in ("R", "i2t_R") for k in "0"
+    }
+    (table,) = board.tables([make_result(protocol="multilingual", more=more)])
+    assert len(table.parts) == 36 and table.parted_by == "language"
+    head, *lines = render.parts_lines(table)
+    assert head == ["Language", "llm"] and len(lines) == 37 and lines[-1] == ["mean", "50.0"]
+
+
+def test_a_figure_that_an_earlier_version_did_not_know_is_left_open(make_result: Any) -> None:
+    old = make_result("old", 0.6, protocol="retrieval")
+    old = old.model_copy(update={"metrics": {k: v for k, v in old.metrics.items() if not k.startswith("i2t")}})
+    (table,) = board.tables([old, make_result("new", 0.5, protocol="retrieval")])
+    assert table.keys == ("R@1", "R@5", "R@10", "i2t_R@1")
+    assert [render.percent_or_none(row, "i2t_R@1", bounds=False) for row in table.rows] == ["–", "16.7"]
+
+
+def test_other_protocols_come_after_the_tasks_own_and_have_a_title(results: list[Any], cards: Any) -> None:
+    page = markdown.page(board.tables(results), cards, {})
+    section = page[page.index("### wikipedia") :]
+    assert section.index("protocol retrieval") < section.index("#### Protocol category-map")
+    assert "#### Protocol retrieval" not in page, "the card's own protocol needs no title"
 
 
 def test_seeds_become_mean_and_spread(make_result: Any) -> None:
@@ -105,14 +220,39 @@ def test_differences_have_a_sign(value: float, shown: str) -> None:
     assert render.difference(board.Figure(value)) == shown
 
 
+def printed(*shown: Any, width: int = 80) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    for one in shown:
+        console.print(one)
+    return console.export_text()
+
+
 @pytest.mark.parametrize("width", [80, 160])
 def test_terminal_tables_hold_the_same_figures(results: list[Any], width: int) -> None:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    text = ""
     for table in board.tables(results):
-        console.print(render.results(table.rows[0].results))
-        console.print(render.terminal(table))
-        if table.languages:
-            console.print(render.languages(table))
-    text = console.export_text()
-    for wanted in ("54.0", "± 1.4", "oracle", "odd|na<me>`", "+14.0", "20.0"):
+        text += printed(render.results(table.rows[0].results), render.terminal(table), width=width)
+        if table.parts:
+            text += printed(render.parts(table), width=width)
+    for wanted in ("54.0", "± 1.4", "oracle *", "odd|na<me>`", "+14.0", "20.0", "grape †", "Δ mAP", "Animals", "zh"):
         assert wanted in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_names_are_whole_however_many_there_are(make_result: Any) -> None:
+    names = [f"rewriter-{number}" for number in range(9)]
+    (table,) = board.tables([make_result(name, protocol="multilingual", more={"R@10/de": 0.5}) for name in names])
+    head = printed(render.parts(table)).split("─")[0].partition("by language")[2]
+    assert "…" not in head and sorted(filter(str.isdigit, head)) == list("012345678")
+
+
+def test_notes_explain_the_marks_that_occur(results: list[Any]) -> None:
+    seen, composed = (table_of(results, *of) for of in (("cvlue", "categories"), ("cirr", "composed")))
+    note = "searched images it was trained on"
+    assert note in " ".join(printed(render.terminal(seen), width=160).split())
+    assert note not in " ".join(printed(render.terminal(composed), width=160).split())
+
+
+def test_results_without_labels_are_listed_with_the_reason(make_result: Any) -> None:
+    text = printed(render.results([make_result(labelled=False)]))
+    assert "llm" in text and "labels of this split are not public" in text and "R@10" not in text

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from grapebench.leaderboard.results import Result, json_schema, result_id
+from grapebench.leaderboard.results import Result, Seen, json_schema, result_id
 
 
 def test_a_result_survives_the_file(make_result: Any) -> None:
@@ -40,3 +40,22 @@ def test_every_field_is_described_in_the_schema() -> None:
     for name, model in {"Result": schema, **schema["$defs"]}.items():
         for field, told in model["properties"].items():
             assert told.get("description"), f"{name}.{field} has no description"
+
+
+def test_a_result_from_before_there_were_unlabelled_and_seen_ones_is_read(make_result: Any) -> None:
+    old = json.loads(make_result().model_dump_json())
+    for name in ("labelled", "seen", "groups"):
+        del old[name]
+    read = Result.model_validate(old)
+    assert read.labelled and read.seen is None and read.groups == {}
+
+
+def test_a_result_without_labels_has_no_figures(make_result: Any) -> None:
+    empty = {name: {} for name in ("metrics", "metrics_before", "intervals", "deltas")}
+    result = make_result(
+        labelled=False, inflation=None, seen=Seen(images=3, gallery=9, sources=["cirr train"]), **empty
+    )
+    assert Result.model_validate_json(result.model_dump_json()) == result
+    line = result.summary()
+    assert line["labelled"] is False and line["metrics"] == {} and line["protocol"] == "composed"
+    assert line["seen"] == {"images": 3, "gallery": 9, "sources": ["cirr train"]}

@@ -33,7 +33,7 @@ def test_a_result_in_two_stores_is_listed_once(tmp_path: Path, make_result: Any,
 
 
 def test_broken_results_are_named_and_the_rest_is_found(tmp_path: Path, make_result: Any, save_result: Any) -> None:
-    broken = {name: save_result(tmp_path, make_result(name)) for name in "abcdef"}
+    broken = {name: save_result(tmp_path, make_result(name)) for name in "abcdefgh"}
     save_result(tmp_path, make_result("whole"))
     (broken["a"] / "result.json").write_text('{"id": ')
     edit(broken["b"], suite="tiny")
@@ -41,12 +41,15 @@ def test_broken_results_are_named_and_the_rest_is_found(tmp_path: Path, make_res
     edit(broken["d"], determinants={"task": "cirr", "seed": 5})
     (broken["e"] / "rewrites.jsonl.gz").unlink()
     (broken["f"] / "result.json").write_bytes(b"\xff\xfe")
+    edit(broken["g"], protocol="recal")
+    edit(broken["h"], protocol="category-map")
     found, errors = store.find([tmp_path])
     assert [one.result.rewriter.name for one in found] == ["whole"]
     said = {Path(str(error.file)).relative_to(tmp_path).parts[3]: str(error) for error in errors}
     expected = {
         "a": "not a result: Invalid JSON", "b": "suite: Input should be 'mini' or 'full'", "c": "schema version 2",
         "d": "not the hash of the determinants", "e": "a file of the result is missing", "f": "not UTF-8",
+        "g": "unknown protocol 'recal'", "h": "mAP, the main figure of category-map, is missing",
     }  # fmt: skip
     assert {name: expected[name] in said[name] for name in expected} == dict.fromkeys(expected, True), said
 
@@ -95,9 +98,10 @@ def test_publish_leaves_out_the_run_file_and_the_texts(tmp_path: Path, make_resu
     folder = save_result(tmp_path / "mine", make_result())
     goal = store.publish(folder, tmp_path / "board")
     assert sorted(path.name for path in goal.iterdir()) == [
-        "per_query.parquet", "result.json", "rewrites.jsonl.gz",
+        "per_image.parquet", "per_query.parquet", "result.json", "rewrites.jsonl.gz",
     ]  # fmt: skip
-    assert {"run.trec.gz", "queries.jsonl.gz"} < set(store.load(goal, hashes=True).files)
+    left_out = {"run.trec.gz", "subset.trec.gz", "image_to_text.trec.gz", "queries.jsonl.gz"}
+    assert left_out < set(store.load(goal, hashes=True).files)
     assert store.publish(folder, tmp_path / "board") == goal, "publishing again changes nothing"
     assert [one.folder for one in store.find([tmp_path / "board"])[0]] == [goal]
 

@@ -1,0 +1,59 @@
+"""The task as a command line asks for it: suite, split, folder, protocol, languages."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from grapebench.cards import TaskCard
+    from grapebench.records import Task
+
+Protocol = Annotated[
+    str | None,
+    typer.Option(help="Another protocol that the task card offers.", show_default="the task card's"),
+]
+Languages = Annotated[
+    str | None,
+    typer.Option(help="Only these languages, such as de,zh, of a task that has several.", show_default="all"),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with the official files (--suite full).", show_default="the place that `data add` remembered"
+    ),
+]
+
+
+def load(
+    card: TaskCard,
+    suite: str,
+    split: str | None,
+    data: Path | None,
+    protocol: str | None,
+    languages: str | None,
+    images: bool = True,
+) -> Task:
+    """What `load_task` loads; `languages` are separated by commas."""
+    from grapebench.datasets import Place, load_task
+
+    place = None if data is None else Place.of(data.expanduser())
+    return load_task(card, suite, split, place, images=images, protocol=protocol, options=_options(card, languages))
+
+
+def _options(card: TaskCard, languages: str | None) -> dict[str, Any] | None:
+    if languages is None:
+        return None
+    from grapebench import registry
+    from grapebench.errors import UserError
+
+    if "languages" not in inspect.signature(registry.resolve("datasets", card.dataset)).parameters:
+        raise UserError(f"{card.name} has no languages to choose from", fix="leave --languages out")
+    # Sorted, so that the order in which they are named makes no other result.
+    names = sorted({name.strip() for name in languages.split(",")} - {""})
+    if not names:
+        raise UserError("--languages names no language", fix="name some, such as --languages de,zh")
+    return {"languages": names}

@@ -1,0 +1,119 @@
+"""What a measurement leaves: the files beside result.json, and the figures in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grapebench.evaluation import figures, inflation, trec
+from grapebench.evaluation.figures import ImagePlaces, Places, Sheet
+from grapebench.evaluation.measure import Measured
+from grapebench.evaluation.protocols import Protocol
+from grapebench.leaderboard import artifacts, results
+from grapebench.records import Gallery, Query
+
+
+def write_files(
+    folder: Path, protocol: Protocol, gallery: Gallery, queries: Sequence[Query], measured: Measured
+) -> None:
+    """Rewrites, run files and, where there are labels, ranks."""
+    artifacts.write_queries(folder / results.QUERIES_FILE, queries)
+    artifacts.write_rewrites(folder / results.REWRITES_FILE, queries, measured.rewrites)
+    ids, listings = [query.id for query in queries], measured.listings
+    trec.write_run(folder / results.RUN_FILE, ids, gallery.ids, *listings.images)
+    if listings.subset is not None:
+        trec.write_run(folder / results.SUBSET_RUN_FILE, ids, gallery.ids, *listings.subset)
+    if listings.texts is not None:
+        trec.write_run(folder / results.I2T_RUN_FILE, gallery.ids, ids, *listings.texts)
+    if measured.sides is not None:
+        artifacts.write_table(folder / results.PER_QUERY_FILE, _per_query(protocol, queries, measured))
+        before, after = (side.back for side in measured.sides)
+        if before is not None and after is not None:
+            artifacts.write_table(folder / results.PER_IMAGE_FILE, _per_image(before, after))
+
+
+def _per_query(protocol: Protocol, queries: Sequence[Query], measured: Measured) -> dict[str, Any]:
+    assert measured.sides is not None
+    sides = dict(zip(("_before", ""), measured.sides, strict=True))
+    counted = sides[""].examined.ranking
+    columns: dict[str, Any] = {
+        "query_id": [query.id for query in queries],
+        "language": [query.language for query in queries],
+        "cluster": [figures.cluster(query) for query in queries],
+        "rank": sides[""].places.rank.astype(np.int32),
+        "rank_before": sides["_before"].places.rank.astype(np.int32),
+        "above": counted.above.astype(np.int32),
+        "equal": counted.equal.astype(np.int32),
+        "candidates": counted.candidates.astype(np.int32),
+    }
+    if protocol.by == "category":
+        columns["category"] = [query.category for query in queries]
+    for suffix in ("", "_before"):
+        columns |= {f"{name}{suffix}": values for name, values in _more_places(sides[suffix].places).items()}
+    for suffix in ("", "_before"):
+        cosines = inflation.figures(sides[suffix].examined)
+        columns |= {f"{artifacts.FLOATS}_{name}{suffix}": values for name, values in cosines.items()}
+    return columns | {"fallback": [rewrite.fallback for rewrite in measured.rewrites]}
+
+
+def _more_places(places: Places) -> dict[str, Any]:
+    """All but the rank, for those protocols that have it."""
+    found: dict[str, Any] = {}
+    if places.subset_rank is not None:
+        found["subset_rank"] = places.subset_rank.astype(np.int32)
+    for name, ranks in (("rank", places.grade_rank), ("subset_rank", places.grade_subset_rank)):
+        if ranks is not None and places.grades is not None:
+            for grade, row in zip(places.grades, ranks, strict=True):
+                found[f"{name}_grade_{grade:g}"] = [int(rank) if rank < np.inf else None for rank in row]
+    if places.precision is not None:
+        found["average_precision"] = places.precision
+    return found
+
+
+def _per_image(before: ImagePlaces, after: ImagePlaces) -> dict[str, Any]:
+    columns: dict[str, Any] = {"image_id": after.images}
+    if any(after.languages):
+        columns["language"] = after.languages
+    for suffix, places in (("", after), ("_before", before)):
+        if places.rank is not None:
+            columns[f"rank{suffix}"] = places.rank.astype(np.int32)
+        if places.precision is not None:
+            columns[f"average_precision{suffix}"] = places.precision
+    return columns
+
+
+def result_fields(
+    protocol: Protocol, queries: Sequence[Query], groups: Mapping[str, str], measured: Measured
+) -> dict[str, Any]:
+    """All that is computed from places and similarities, by field of the result; empty where there are no labels."""
+    fallbacks = dict(sorted(Counter(r.fallback for r in measured.rewrites if r.fallback).items()))
+    if measured.sides is None:
+        nothing: dict[str, Any] = {name: {} for name in ("metrics", "metrics_before", "intervals", "deltas")}
+        return nothing | {"ties": 0.0, "fallbacks": fallbacks, "inflation": None}
+    sheets: list[list[Sheet]] = []
+    metrics: list[dict[str, float]] = []
+    for side in measured.sides:
+        both = [figures.query_sheet(protocol, queries, side.places, groups)]
+        both += [figures.image_sheet(protocol, side.back)] if side.back is not None else []
+        sheets.append(both)
+        metrics.append(figures.figures(protocol, both, side.places))
+    before, after = metrics
+    bounds, changes = figures.share_intervals(sheets[1]), figures.difference_intervals(*sheets)
+    similarities = [inflation.summary(inflation.figures(side.examined)) for side in measured.sides]
+    return {
+        "metrics": after,
+        "metrics_before": before,
+        "intervals": {key: results.Interval(low=bounds[key][0], high=bounds[key][1]) for key in after if key in bounds},
+        "deltas": {
+            key: results.Delta(value=after[key] - before[key], low=changes[key][0], high=changes[key][1])
+            for key in after
+            if key in changes
+        },
+        "ties": float(np.count_nonzero(measured.sides[1].examined.ranking.equal)) / len(queries),
+        "fallbacks": fallbacks,
+        "inflation": results.Inflation(before=similarities[0], after=similarities[1]),
+    }
