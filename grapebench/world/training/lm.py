@@ -7,13 +7,15 @@ sees the retriever.
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grapebench import catalog
 from grapebench.cards import Family
 from grapebench.rewriters import prompts
-from grapebench.world.training.examples import FAMILIES, Example, translate
+from grapebench.world import english
+from grapebench.world.training.examples import FAMILIES, Example, Level
 from grapebench.world.training.loop import Schedule, fit
 from grapebench.world.training.tokenisers import chat_tokeniser
 
@@ -22,19 +24,28 @@ if TYPE_CHECKING:
 
 CONTEXT = 1024
 VOCABULARY = 2400
-EARLY: dict[Family, int] = {"translate": 40, "compose": 16, "condense": 3}
-LATE: dict[Family, int] = {"translate": 36, "compose": 28, "condense": 2}
-"""Examples a step before and after step 2,000: by then condensing is learnt and composing is not."""
-SCHEDULE = Schedule(steps=3300, learning_rate=2e-3, warmup=50, weight_decay=0.01)
 
 
-def _example(family: Family, step: int, rng: random.Random) -> Example:
-    """Short captions first, and from English: copying is learnt sooner than translating, and serves it."""
-    most = 2 if step < 1000 else rng.choice((1, 2, 4, 4)) if step < 2400 else 4
-    if family == "translate":
-        share = 0.6 if step < 500 else 1.0 if step < 1000 else 0.2 if step < 2000 else 0.08
-        return translate(rng, most=most, english_share=share)
-    return FAMILIES[family](rng, most=most)
+@dataclass(frozen=True)
+class Lesson:
+    """What is taught up to a step: examples of each family in a step, and how hard they are."""
+
+    until: int
+    sizes: dict[Family, int]
+    level: Level
+
+
+LESSONS = (
+    Lesson(600, {"translate": 40, "compose": 48, "condense": 2}, Level(2, 0.6, True, english.CANONICAL)),
+    Lesson(1200, {"translate": 40, "compose": 48, "condense": 2}, Level(2, 0.2, True, english.CANONICAL)),
+    Lesson(2000, {"translate": 36, "compose": 44, "condense": 2}, Level(2, 0.1, False, english.CANONICAL)),
+    Lesson(3500, {"translate": 32, "compose": 40, "condense": 2}, Level(4, 0.08, False, english.CANONICAL)),
+    Lesson(4500, {"translate": 28, "compose": 44, "condense": 1}, Level()),
+)
+"""From easy to hard. Short texts come first, with one right answer: with nothing to guess in its wording, all of the
+loss is about the content, and copying, and matching a wish with the thing it is about, emerge in hundreds of steps.
+The last lesson teaches the model its own wording."""
+SCHEDULE = Schedule(steps=LESSONS[-1].until, learning_rate=2e-3, warmup=50, weight_decay=0.01)
 
 
 def _messages() -> dict[Family, prompts.Prompt]:
@@ -89,8 +100,9 @@ def train(folder: Path, work: Path, seed: int = 0) -> None:
     def loss_at(step: int) -> torch.Tensor:
         rng = random.Random(f"mini-lm/{seed}/{step}")
         losses, counts = [], []
-        for family, size in (EARLY if step < 2000 else LATE).items():
-            examples = [_example(family, step, rng) for _ in range(size)]
+        lesson = next(lesson for lesson in LESSONS if step < lesson.until)
+        for family, size in lesson.sizes.items():
+            examples = [FAMILIES[family](rng, level=lesson.level) for _ in range(size)]
             loss, count = _answer_loss(model, tokeniser, templates[family], examples)
             losses.append(loss)
             counts.append(count)
