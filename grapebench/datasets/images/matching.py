@@ -6,7 +6,7 @@ counts where it makes a difference. Where entries are ids, one that is the image
 
 Folders above that tail may have other names than the annotation files say, for users name folders as they like. But
 where the wanted folder itself is there, a file of its neighbour is another image: `val/A/1.jpg` is not `test/A/1.jpg`
-once there is a `test`.
+once there is a `test`, and `a/1.jpg` is not `b/1.jpg` once there are images in `b`.
 """
 
 from __future__ import annotations
@@ -73,11 +73,13 @@ def match(wanted: Mapping[str, str], entries: Iterable[str], *, by_id: bool = Fa
         key = stem(entry).casefold()
         if key in asked:
             there.setdefault(key, []).append(entry)
-    tails = _tails(folders)
+    inner, outer = _tails(folders)
     claims: dict[str, tuple[Score, str]] = {}
     doubts: dict[str, str] = {}
     for image, path in paths.items():
-        candidates = [entry for entry in there.get(stem(path).casefold(), ()) if not _elsewhere(path, entry, tails)]
+        candidates = [
+            entry for entry in there.get(stem(path).casefold(), ()) if not _elsewhere(path, entry, inner, outer)
+        ]
         if by_id:
             candidates = [*candidates, *(entry for entry in there.get(stem(image).casefold(), ()) if entry == image)]
         if not candidates:
@@ -111,23 +113,28 @@ def _settle(paths: dict[str, str], claims: dict[str, tuple[Score, str]], doubts:
     return Match(found, doubts)
 
 
-def _tails(folders: Iterable[str]) -> frozenset[str]:
-    """Every way in which the folders, and those above them, may end: of `a/b` these are `a`, `a/b` and `b`."""
-    found: set[str] = set()
+def _tails(folders: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Every way in which the folders may end, and the same of them and those above them.
+
+    Of `a/b` these are `a/b` and `b`; and `a`, `a/b` and `b`.
+    """
+    inner: set[str] = set()
+    outer: set[str] = set()
     for folder in folders:
         parts = folder.casefold().split("/")
-        ends = range(1, len(parts) + 1)
-        found |= {"/".join(parts[start:end]) for end in ends for start in range(end)}
-    return frozenset(found)
+        for end in range(1, len(parts) + 1):
+            outer |= {"/".join(parts[start:end]) for start in range(end)}
+        inner |= {"/".join(parts[start:]) for start in range(len(parts))}
+    return frozenset(inner), frozenset(outer)
 
 
-def _elsewhere(wanted: str, entry: str, tails: frozenset[str]) -> bool:
+def _elsewhere(wanted: str, entry: str, inner: frozenset[str], outer: frozenset[str]) -> bool:
     """Whether an entry lies in another folder than the wanted one, which is there as well."""
     folders, others = (path.casefold().split("/")[:-1] for path in (wanted, entry))
     common = _tail(folders, others)
     if common in (len(folders), len(others)):
         return False
-    return "/".join(folders[: len(folders) - common]) in tails
+    return "/".join(folders[: len(folders) - common]) in (outer if common else inner)
 
 
 def _parts(path: str) -> list[str]:

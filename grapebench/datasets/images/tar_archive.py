@@ -65,7 +65,7 @@ class Tar:
                         raise tarfile.ReadError("the members go in a circle")
                     reached = archive.offset
                     yield member
-                    archive.members.clear()  # tarfile would keep them all
+                    archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
                 rest = self._file.at(archive.offset, min(tarfile.BLOCKSIZE, self._file.size - archive.offset))
                 if rest.strip(b"\0"):
                     raise tarfile.ReadError("no header")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from grapebench.errors import UserError
 
-MODELS = ("mini-lm", "mini-clip")
+MODELS = ("mini-clip", "mini-lm")
 
 
 def build(names: Sequence[str], out: Path | None = None) -> None:

@@ -63,7 +63,8 @@ def test_the_best_of_several(wanted: str, entries: list[str], entry: str) -> Non
         ("images/test/A/1.png", "IMAGES/VAL/A/1.png", "Images/Test/B/2.png", False),
         ("images/test/A/1.png", "images/val/A/1.png", "images/rest/B/2.png", True),
         ("images/test/A/1.png", "mine/A/1.png", "test/A/2.png", True),
-        ("test/1.png", "val/1.png", "deep/test/down/2.png", False),
+        ("test/1.png", "val/1.png", "deep/test/2.png", False),
+        ("test/1.png", "val/1.png", "test/down/2.png", True),
         ("images/1.png", "flickr/1.png", "images/2.png", False),
         ("images/1.png", "flickr/1.png", "flickr/2.png", True),
         ("images/1.png", "1.png", "images/2.png", True),
@@ -198,7 +199,10 @@ def test_the_choice_is_that_of_the_rule(wanted: str, entries: list[str]) -> None
         common = shared(entry, fold)
         own = fold(folders[: len(folders) - common])
         places = [fold(other.split("/")[:-1]) for other in entries]
-        inside = any(own == place[i : i + len(own)] for place in places for i in range(len(place)))
+        # where only the name is shared, the folder has to hold images itself
+        inside = any(
+            own == (place[i : i + len(own)] if common else place[i:]) for place in places for i in range(len(place))
+        )
         return bool(own) and common < len(entry.split("/")) - 1 and inside
 
     named = [entry for entry in entries if stem(entry).casefold() == stem(wanted).casefold()]
