@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -79,6 +79,8 @@ class Dataset:
     """Quirks of the files a reader of the numbers should know of (repeated captions, recovered files)."""
     captions: int | None = None
     """How many captions the files hold, where that is not the number of queries (CVLUE: equal ones are one query)."""
+    unasked: frozenset[str] = frozenset()
+    """Ids of queries that the files hold and the protocol does not ask."""
     groups: Mapping[str, str] = field(default_factory=dict)
     """The group of each of the queries' categories, where categories have groups (CVLUE: 'panda' is an 'animal')."""
 
@@ -92,33 +94,46 @@ class Dataset:
         return sha256_json([rows, self.gallery.ids, self.gallery.categories, dict(self.groups)])
 
 
+Fusion = Literal["mean", "max", "rrf", "best"]
+"""How the parts of a rewrite come to one ranking.
+
+'mean': one query vector, the normalised weighted sum of the parts' unit vectors. 'max': an image's score is that of the
+part nearest to it. 'rrf': reciprocal rank fusion, the weighted sum of 1 / (60 + rank) over the parts (Cormack, Clarke
+and Buettcher, SIGIR 2009). 'best': the part that ranks the right image highest; an oracle, it looks at the answer.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """What is searched instead of the query.
+    """What is searched instead of the query: one text, several parts with weights, or vectors.
 
-    The query vector is the normalised weighted sum of the unit vectors of `texts` and then `images`. Most rewriters
-    give one text; the raw baselines of composed retrieval give an image, or a text and an image.
+    Most rewriters give one text; the raw baselines of composed retrieval give an image, or a text and an image.
     """
 
     query_id: str
     texts: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     """Ids of gallery images."""
+    vectors: tuple[tuple[float, ...], ...] = ()
+    """Unit vectors in the retriever's space, for what is neither a text nor in the gallery."""
     weights: tuple[float, ...] = ()
-    """One for each of `texts` then `images`; empty means all 1."""
+    """One for each of `texts`, then `images`, then `vectors`; empty means all 1."""
+    fusion: Fusion = "mean"
     raw: str | None = None
     """The model's output before it was parsed; None where no model was asked."""
     fallback: str | None = None
     """Why the original query was searched instead ('empty', 'too long', …); None where the rewrite is used."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    money: float = 0.0
+    """What the answer cost, in the currency of the card's prices; 0 where no price is known."""
     trace: dict[str, str] = field(default_factory=dict)
     """Earlier forms and findings that a reader may inspect (the reference caption, detected concepts)."""
 
     @property
     def text(self) -> str:
         """The rewrite for people to read."""
-        parts = [*self.texts, *(f"<image {image}>" for image in self.images)]
+        parts = [*self.texts, *(f"<image {image}>" for image in self.images), *("<vector>" for _ in self.vectors)]
         return " + ".join(parts)
 
 

@@ -95,6 +95,7 @@ def _remarks(found: Score) -> list[str]:
         (found.queries_without_lines, "queries have no line in the run: each is a miss"),
         (found.queries_without_positive, "queries have lines but none of their positives: each is a miss"),
         (found.queries_tied, "queries have ties with their positive: the others are ranked above it"),
+        (found.unasked_lines, "lines are of queries that the protocol does not ask: left out"),
         (found.excluded_lines, "lines name an image excluded by the protocol: left out"),
     )
     return remarks + [f"{number:,} {what}" for number, what in counts if number]

@@ -55,7 +55,9 @@ def load_task(
     if images and (missing := dataset.gallery.images.missing(dataset.gallery.ids)):
         how_many = f"{len(missing):,} of the {len(dataset.gallery):,} images of {card.name} {split}"
         raise UserError(f"{how_many} are missing: {first_ten(missing)}", file=place.images)
-    dataset = replace(dataset, queries=tuple(select_queries(asked, dataset.queries)))
+    selected = select_queries(asked, dataset.queries)
+    unasked = {query.id for query in dataset.queries} - {query.id for query in selected}
+    dataset = replace(dataset, queries=selected, unasked=frozenset(unasked))
     return Task(
         name=card.name,
         suite=suite,

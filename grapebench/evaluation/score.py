@@ -16,6 +16,8 @@ from grapebench.evaluation.search import categories, grade_ranks
 from grapebench.evaluation.trec import Run
 from grapebench.records import Task
 
+_UNKNOWN, _UNASKED = -1, -2
+
 
 @dataclass(frozen=True)
 class Score:
@@ -39,6 +41,8 @@ class Score:
     """Queries whose best right image shares its score with another candidate, which counts as ranked above it."""
     excluded_lines: int
     """Lines that named an excluded image (CIRR: the reference) and were left out."""
+    unasked_lines: int
+    """Lines of queries that the files hold and the protocol does not ask, left out too."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class RunPlaces:
     """Whether the run names a right image of the query."""
     tied: np.ndarray
     excluded_lines: int
+    unasked_lines: int
 
 
 def score_run(task: Task, run: Run) -> Score:
@@ -75,6 +80,7 @@ def score_run(task: Task, run: Run) -> Score:
         queries_without_positive=int(np.count_nonzero(read.answered & ~read.found)),
         queries_tied=int(np.count_nonzero(read.tied)),
         excluded_lines=read.excluded_lines,
+        unasked_lines=read.unasked_lines,
     )
 
 
@@ -116,7 +122,8 @@ def places_from_run(task: Task, run: Run) -> RunPlaces:
     found = np.isfinite(rank)
     rank = np.where(found, rank, np.maximum(lines.candidates + 1, protocol.miss)).astype(np.int64)
     places = Places(rank, subset_rank, grades, grade_rank, grade_subset_rank, precision)
-    return RunPlaces(places, lines.answered, found, equal > 0, int(np.count_nonzero(~lines.kept)))
+    excluded = int(np.count_nonzero(~lines.kept))
+    return RunPlaces(places, lines.answered, found, equal > 0, excluded, len(run.query) - len(lines.query))
 
 
 @dataclass(frozen=True)
@@ -202,11 +209,14 @@ class _Lines:
 def _lines(task: Task, run: Run) -> _Lines:
     """UserError, with its line, for a query or an image that the task does not have."""
     places = {query.id: place for place, query in enumerate(task.queries)}
+    places |= dict.fromkeys(task.dataset.unasked, _UNASKED)
     query = _translate(run, run.query, run.queries, places, f"query of {task.name}")
     image = _translate(run, run.image, run.images, task.gallery.index, f"image of the {task.name} gallery")
+    asked = query != _UNASKED
+    query, image, score = query[asked], image[asked], run.score[asked]
     excluded = _pairs(task, (one.excluded for one in task.queries))
     kept = ~_contained(query * len(task.gallery) + image, excluded)
-    return _Lines(task, query, image, run.score, kept, excluded)
+    return _Lines(task, query, image, score, kept, excluded)
 
 
 def _pairs(task: Task, images: Iterable[tuple[str, ...]], queries: Iterable[int] | None = None) -> np.ndarray:
@@ -227,11 +237,11 @@ def _refuse_unlabelled(task: Task) -> None:
 
 def _translate(run: Run, places: np.ndarray, names: tuple[str, ...], index: dict[str, int], noun: str) -> np.ndarray:
     """Places in the run's own list of names to places in the task, `(rows,)` int64."""
-    table = np.array([index.get(name, -1) for name in names], dtype=np.int64)
+    table = np.array([index.get(name, _UNKNOWN) for name in names], dtype=np.int64)
     found: np.ndarray = table[places]
-    if (table < 0).any():
-        row = int(np.argmax(found < 0))
-        strangers = int(np.count_nonzero(table < 0))
+    if (table == _UNKNOWN).any():
+        row = int(np.argmax(found == _UNKNOWN))
+        strangers = int(np.count_nonzero(table == _UNKNOWN))
         more = f", nor are {strangers - 1:,} others" if strangers > 1 else ""
         what = f"{names[places[row]]!r} is no {noun}{more}"
         raise UserError(what, file=run.path, line=row + 1, fix="is the run of another task, split or protocol?")

@@ -129,7 +129,7 @@ def test_another_protocol_of_the_card(score: Scorer) -> None:
 
 def scored(protocol: str, metrics: dict[str, float]) -> Score:
     left_out = PROTOCOLS[protocol].image_keys
-    return Score("full", "small", protocol, "test", 7, 9, metrics, left_out, 0, 0, 0, 0)
+    return Score("full", "small", protocol, "test", 7, 9, metrics, left_out, 0, 0, 0, 0, 0)
 
 
 def test_the_table_of_categories(capsys: pytest.CaptureFixture[str]) -> None:

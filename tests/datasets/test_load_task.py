@@ -97,7 +97,9 @@ def test_another_protocol_asks_its_queries_after_all_were_counted(data: Path) ->
     task = load_task(both, "full", place=Place.of(data), protocol="first-caption")
     assert task.protocol == "first-caption"
     assert [query.text for query in task.queries] == ["图", "Bild"] * 15
-    assert len(load_task(both, "full", place=Place.of(data), protocol="multilingual").queries) == 45
+    every = load_task(both, "full", place=Place.of(data), protocol="multilingual")
+    assert len(every.queries) == 45 and not every.dataset.unasked
+    assert task.dataset.unasked == {query.id for query in every.queries} - {query.id for query in task.queries}
 
 
 def test_a_protocol_that_the_card_does_not_allow(data: Path) -> None:

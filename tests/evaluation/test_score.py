@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -389,3 +390,13 @@ def test_graded_agrees_with_the_authors_rule_on_every_query_of_cirr_val(official
         assert 0.02 < values.mean() < 0.98, "the case is not trivial"
     hard = query_sheet(PROTOCOLS["composed"], dataset.queries, found.places, {}).values
     assert 0 < np.count_nonzero(hard["R@10"] != mine["R@10"]) < 150, "the two protocols differ, on few queries"
+
+
+def test_lines_of_queries_that_the_protocol_does_not_ask_are_left_out_and_counted() -> None:
+    asked, unasked = Query("q", "t", ("a",)), Query("r", "u", ("a",))
+    task = task_of([asked], protocol="first-caption")
+    task = replace(task, dataset=replace(task.dataset, unasked=frozenset({unasked.id})))
+    score = score_run(task, run_of([("r", "b", 3.0), ("q", "b", 2.0), ("q", "a", 1.0), ("r", "c", 0.5)]))
+    assert (score.unasked_lines, score.queries, score.metrics["R@1"], score.metrics["R@5"]) == (2, 1, 0.0, 1.0)
+    with pytest.raises(UserError, match="'s' is no query of small, nor are 1 others"):
+        score_run(task, run_of([("r", "b", 3.0), ("s", "b", 2.0), ("t", "b", 2.0)]))
