@@ -79,10 +79,10 @@ class Dataset:
     """Quirks of the files a reader of the numbers should know of (repeated captions, recovered files)."""
     captions: int | None = None
     """How many captions the files hold, where that is not the number of queries (CVLUE: equal ones are one query)."""
-    unasked: frozenset[str] = frozenset()
-    """Ids of queries that the files hold and the protocol does not ask."""
     groups: Mapping[str, str] = field(default_factory=dict)
     """The group of each of the queries' categories, where categories have groups (CVLUE: 'panda' is an 'animal')."""
+    unasked: frozenset[str] = frozenset()
+    """Ids of queries that the files hold and the protocol does not ask."""
 
     @cached_property
     def fingerprint(self) -> str:
