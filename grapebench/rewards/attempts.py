@@ -1,0 +1,69 @@
+"""Rewrites that were tried, and the images that they are judged among."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from grapebench.records import Ranking
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What a reward looks at; each figure is computed when it is first asked for, and once."""
+
+    vectors: np.ndarray
+    """Of the attempts, `(attempts, dimension)`, float32 unit rows."""
+    images: np.ndarray
+    """Of the pool that they rank, `(pool, dimension)`, float32 unit rows."""
+    positives: Sequence[np.ndarray]
+    """Columns of the pool, one array an attempt: the images that are right."""
+    excluded: Sequence[np.ndarray]
+    """Columns of the pool, one array an attempt: the images that leave its ranking before anything is counted."""
+    subsets: Sequence[np.ndarray] = ()
+    """Columns of the pool, one array an attempt: look-alikes ranked among themselves; empty where there are none."""
+    device: str = "cpu"
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """Where the best right image of each attempt came, by counting."""
+        from grapebench.retrieval.ranking import count_ranks
+
+        return count_ranks(self.vectors, self.images, self.positives, self.excluded, device=self.device)
+
+    @property
+    def rank(self) -> np.ndarray:
+        """Rank of the best right image with ties counted half, `(attempts,)`, from 1."""
+        return self.ranking.middle
+
+    @property
+    def candidates(self) -> np.ndarray:
+        """N: how many images each attempt ranks, `(attempts,)`."""
+        return self.ranking.candidates
+
+    @cached_property
+    def positive_ranks(self) -> list[np.ndarray]:
+        """Ranks of all right images of each attempt, ascending; ties count against them."""
+        from grapebench.retrieval.ranking import positive_ranks
+
+        return positive_ranks(self.vectors, self.images, self.positives, self.excluded, device=self.device)
+
+    @cached_property
+    def similarities(self) -> np.ndarray:
+        """Cosine with every image of the pool, `(attempts, pool)`, float32; -inf for excluded ones."""
+        found: np.ndarray = self.vectors @ self.images.T
+        for row, columns in enumerate(self.excluded):
+            found[row, columns] = -np.inf
+        return found
+
+    @cached_property
+    def among_look_alikes(self) -> Attempts:
+        """The same attempts, each ranked in its own subset alone."""
+        from dataclasses import replace
+
+        everything = np.arange(len(self.images))
+        outside = [np.setdiff1d(everything, columns) for columns in self.subsets]
+        return replace(self, excluded=outside, subsets=())
