@@ -76,6 +76,20 @@ class TaskCard(Card):
     published: tuple[Published, ...] = ()
 
 
+class SuiteOverrides(BaseModel):
+    """What a rewriter's card says otherwise in one suite: single settings, and the keys below."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    captioner: str | None = None
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """Single prompt files, in the place of the card's."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
 class RewriterCard(Card):
     """baselines/<name>.toml"""
 
@@ -92,9 +106,40 @@ class RewriterCard(Card):
     trained_on: str | None = None
     """A file beside the card that says which images it was trained on; runs that search among them are refused."""
     captioner: str | None = None
-    """Puts the reference image of composed queries into words; a name in the registry of captioners."""
+    """Puts the reference image of composed queries into words: a captioner card's name or path, a name in the registry
+    of captioners, or path/to/file.py:Class."""
     prompts: dict[str, str] = Field(default_factory=dict)
     """Family (or 'system') to a prompt file beside the card."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Checked by the mechanism."""
+    mini: SuiteOverrides = Field(default_factory=SuiteOverrides)
+    full: SuiteOverrides = Field(default_factory=SuiteOverrides)
+
+    def in_suite(self, suite: Suite) -> RewriterCard:
+        """The card with what it says otherwise in one suite filled in."""
+        own: SuiteOverrides = getattr(self, suite)
+        filled = {
+            "captioner": own.captioner or self.captioner,
+            "prompts": {**self.prompts, **own.prompts},
+            "settings": {**self.settings, **own.settings},
+            "mini": SuiteOverrides(),
+            "full": SuiteOverrides(),
+        }
+        return self.model_copy(update=filled)
+
+
+class CaptionerCard(Card):
+    """baselines/captioners/<name>.toml"""
+
+    name: str
+    title: str
+    about: str
+    mechanism: str
+    """A name in the registry of captioners."""
+    paper: str | None = None
+    suites: tuple[Suite, ...] = ("mini", "full")
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """'user' and, if wanted, 'system' to a prompt file beside the card."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Checked by the mechanism; `mini` and `full` override single keys in one suite."""
     mini: dict[str, Any] = Field(default_factory=dict)

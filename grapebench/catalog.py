@@ -16,7 +16,7 @@ from grapebench.registry import unknown_name
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-    from grapebench.cards import Card, RetrieverCard, RewriterCard, TaskCard
+    from grapebench.cards import CaptionerCard, Card, RetrieverCard, RewriterCard, TaskCard
 
 CardT = TypeVar("CardT", bound="Card")
 
@@ -50,6 +50,10 @@ def retriever_names() -> list[str]:
     return _names(folder() / "baselines" / "retrievers")
 
 
+def captioner_names() -> list[str]:
+    return _names(folder() / "baselines" / "captioners")
+
+
 def task_card(spec: str) -> Loaded[TaskCard]:
     """The card of a task, by name or by the path of a .toml file."""
     from grapebench.cards import TaskCard
@@ -69,6 +73,13 @@ def retriever_card(spec: str) -> Loaded[RetrieverCard]:
     from grapebench.cards import RetrieverCard
 
     return _load(RetrieverCard, "retriever", spec, folder() / "baselines" / "retrievers")
+
+
+def captioner_card(spec: str) -> Loaded[CaptionerCard]:
+    """The card of a captioner, by name or by the path of a .toml file."""
+    from grapebench.cards import CaptionerCard
+
+    return _load(CaptionerCard, "captioner", spec, folder() / "baselines" / "captioners")
 
 
 def _names(place: Path) -> list[str]:

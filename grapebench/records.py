@@ -127,6 +127,8 @@ class Rewrite:
     completion_tokens: int = 0
     money: float = 0.0
     """What the answer cost, in the currency of the card's prices; 0 where no price is known."""
+    seconds: float = field(default=0.0, compare=False)
+    """Wall time that was spent on it when it was asked for. Of answers that come together one bears the whole time."""
     trace: dict[str, str] = field(default_factory=dict)
     """Earlier forms and findings that a reader may inspect (the reference caption, detected concepts)."""
 

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
 BUILTIN: dict[str, dict[str, str]] = {
     "rewriters": {
+        "api": "grapebench.rewriters.prompted:Api",
+        "detclip": "grapebench.rewriters.detclip:Glosses",
         "identity": "grapebench.rewriters.identity:Identity",
-        "lm": "grapebench.rewriters.lm:LanguageModel",
+        "lm": "grapebench.rewriters.prompted:Local",
         "oracle": "grapebench.rewriters.oracle:Oracle",
+        "prf": "grapebench.rewriters.feedback:Feedback",
+        "raclip": "grapebench.rewriters.raclip:Augmented",
+        "truncate": "grapebench.rewriters.truncate:Truncate",
+        "vllm": "grapebench.rewriters.prompted:Vllm",
     },
     "retrievers": {
         "open_clip": "grapebench.retrieval.open_clip:OpenClip",
@@ -42,9 +48,22 @@ BUILTIN: dict[str, dict[str, str]] = {
         "xm3600": "grapebench.datasets.xm3600:load",
     },
     "captioners": {
-        "bank": "grapebench.rewriters.captioners:Bank",
+        "api": "grapebench.rewriters.captioners.chat:Api",
+        "bank": "grapebench.rewriters.captioners.bank:Bank",
+        "pipeline": "grapebench.rewriters.captioners.pipeline:Pipeline",
+        "vllm": "grapebench.rewriters.captioners.chat:Vllm",
     },
-    "rewards": {},
+    "rewards": {
+        "contrastive": "grapebench.rewards.contrastive:contrastive",
+        "discount": "grapebench.rewards.discount:discount",
+        "ndcg": "grapebench.rewards.ndcg:ndcg",
+        "piecewise": "grapebench.rewards.piecewise:piecewise",
+        "rank-linear": "grapebench.rewards.rank_linear:rank_linear",
+        "rank-log": "grapebench.rewards.rank_log:rank_log",
+        "reciprocal": "grapebench.rewards.reciprocal:reciprocal",
+        "similarity": "grapebench.rewards.similarity:similarity",
+        "tiers": "grapebench.rewards.tiers:tiers",
+    },
 }
 
 

@@ -52,6 +52,7 @@ def card(folder: Path, old: str = "", new: str = "", name: str = "demo.toml") ->
         (catalog.task_names, catalog.task_card),
         (catalog.rewriter_names, catalog.rewriter_card),
         (catalog.retriever_names, catalog.retriever_card),
+        (catalog.captioner_names, catalog.captioner_card),
     ],
 )
 def test_every_card_of_ours_is_valid(names, load) -> None:
@@ -78,8 +79,10 @@ def test_one_default_retriever_a_suite() -> None:
 
 
 def test_prompt_files_of_our_cards_exist() -> None:
-    for name in catalog.rewriter_names():
-        loaded = catalog.rewriter_card(name)
+    rewriters = map(catalog.rewriter_card, catalog.rewriter_names())
+    captioners = map(catalog.captioner_card, catalog.captioner_names())
+    for loaded in (*rewriters, *captioners):
+        name = loaded.card.name
         for prompt in loaded.card.prompts.values():
             assert (loaded.path.parent / prompt).is_file(), f"{name}: {prompt}"
 

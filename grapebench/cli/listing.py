@@ -1,4 +1,4 @@
-"""`grapebench tasks | rewriters | retrievers`: what can be named on the command line."""
+"""`grapebench tasks | rewriters | retrievers | captioners`: what can be named on the command line."""
 
 from __future__ import annotations
 
@@ -67,6 +67,19 @@ def retrievers(json: Json = False) -> None:
     _print_table(
         ["retriever", "title", "mechanism", "default for"],
         [(card.name, card.title, card.mechanism, ", ".join(card.default_for)) for card in cards],
+    )
+
+
+def captioners(json: Json = False) -> None:
+    """List the captioners. --captioner also takes path/to/card.toml and path/to/file.py:Class."""
+    from grapebench import catalog
+
+    cards = [catalog.captioner_card(name).card for name in catalog.captioner_names()]
+    if json:
+        return _print_json(map(_values, cards))
+    _print_table(
+        ["captioner", "title", "mechanism", "suites"],
+        [(card.name, card.title, card.mechanism, ", ".join(card.suites)) for card in cards],
     )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from grapebench import __version__
-from grapebench.cli import data, export, leaderboard, listing, run, score, show, world
+from grapebench.cli import compare, data, export, headroom, leaderboard, listing, rewrite, run, score, show, world
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error
 
@@ -41,12 +41,16 @@ def _about(
 app.command()(run.run)
 app.command()(score.score)
 app.command()(show.show)
+app.command()(compare.compare)
+app.command()(headroom.headroom)
 app.command()(listing.tasks)
 app.command()(listing.rewriters)
 app.command()(listing.retrievers)
+app.command()(listing.captioners)
 app.add_typer(data.app, name="data")
 app.add_typer(export.app, name="export")
 app.add_typer(leaderboard.app, name="leaderboard")
+app.add_typer(rewrite.app, name="rewrite")
 app.add_typer(world.app, name="world")
 
 

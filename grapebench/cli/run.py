@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,14 +14,10 @@ import typer
 from grapebench.cli.asked import Data, Languages, Protocol
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from grapebench.leaderboard.results import Result
     from grapebench.records import Task
     from grapebench.rewriters import LoadedRewriter
     from grapebench.rewriters.setup import Setup
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -51,6 +45,13 @@ def run(
             show_default="the suite's own",
         ),
     ] = None,
+    captioner: Annotated[
+        str | None,
+        typer.Option(
+            help="What puts reference images into words: a card's name or path, or path/to/file.py:Class.",
+            show_default="the rewriter card's",
+        ),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="The split searched.", show_default="the task card's")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of the rewriter; may be repeated.", show_default="0")] = None,
     limit: Annotated[
@@ -71,7 +72,7 @@ def run(
 ) -> None:
     """Rewrite a task's queries, search with them, and print the result and the leaderboard it stands in."""
     from grapebench import catalog
-    from grapebench.cli import asked
+    from grapebench.cli import asked, progress
     from grapebench.datasets import seen
     from grapebench.errors import UserError
     from grapebench.evaluation import runner
@@ -99,19 +100,22 @@ def run(
         notes = seen.warnings(cards[name], retriever, suite)
         for note in notes:
             print(f"warning: {note}", file=sys.stderr)
-        jobs += _jobs(name, one, rewriter, searcher, seed or [0], limit, options, notes)
+        jobs += _jobs(name, one, rewriter, searcher, seed or [0], limit, captioner, options, notes)
+    if captioner is not None and not any(job.rewriter.captioner == captioner for job in jobs):
+        raise UserError("--captioner: nothing here reads captions", fix="leave it out, or choose another rewriter")
     for job in jobs:
         runner.check_seen(job.task, job.rewriter, allow_seen)
     found: list[Result] = []
     for job in jobs:
         label = f"{job.task.name} · {job.rewriter.name}"
-        with _progress(label) as report:
+        with progress.staged(label) as report:
             folder = runner.run(
                 job.task, job.rewriter, opened, retriever_name=_retriever_name(searcher), setup=job.setup, limit=limit,
                 allow_seen=allow_seen, notes=job.notes, into=store, command=job.command, report=report,
             )  # fmt: skip
         result = results.load(folder)
         found.append(result)
+        _warn_unanswered(label, result)
         print(f"{label}: {folder}", file=sys.stderr)
         if json:
             _print_json(result)
@@ -152,42 +156,44 @@ def _jobs(
     retriever: str,
     seeds: list[int],
     limit: int | None,
+    captioner: str | None,
     options: list[str],
     notes: list[str],
 ) -> list[_Job]:
-    """Everything that was asked of a task, opened before the first of it is begun: a misspelt name is told at once."""
+    """Everything that was asked of a task, opened before the first of it is begun: a misspelt name is told at once.
+
+    `captioner` takes the place of the one that a rewriter's card names; a class from a file, which has no card, may
+    want captions too.
+    """
     from grapebench.rewriters import open_rewriter
+    from grapebench.rewriters.captioners import open_captioner
     from grapebench.rewriters.setup import Setup
 
     jobs = []
     for spec, seed in itertools.product(dict.fromkeys(rewriters), dict.fromkeys(seeds)):
-        setup = Setup(task.suite, task.family, seed, task.root)  # type: ignore[arg-type]
+        setup = Setup(task.suite, task.family, seed, task.root, task=name)  # type: ignore[arg-type]
         words = ["--task", name, "--rewriter", spec, "--suite", task.suite, "--retriever", retriever]
         words += ["--split", task.split, "--seed", str(seed)]
         words += ["--limit", str(limit)] if limit is not None else []
+        loaded = open_rewriter(spec, setup)
+        if captioner is not None and task.family == "compose" and (loaded.captioner or loaded.card is None):
+            open_captioner(captioner, setup)
+            loaded = replace(loaded, captioner=captioner)
+            words += ["--captioner", captioner]
         command = shlex.join(["grapebench", "run", *words, *options])
-        jobs.append(_Job(task, open_rewriter(spec, setup), setup, command, notes))
+        jobs.append(_Job(task, loaded, setup, command, notes))
     return jobs
 
 
-@contextlib.contextmanager
-def _progress(label: str) -> Iterator[Report]:
-    """A progress bar on stderr that appears with the first report: a result that is there already needs none."""
-    from grapebench.cli import progress
-
-    with contextlib.ExitStack() as stack:
-        bar: Progress | None = None
-        rows: dict[str, TaskID] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            nonlocal bar
-            if bar is None:
-                bar = stack.enter_context(progress.bar())
-            if stage not in rows:
-                rows[stage] = bar.add_task(f"{label}: {stage}", total=total)
-            bar.update(rows[stage], completed=done, total=total)
-
-        yield report
+def _warn_unanswered(label: str, result: Result) -> None:
+    if result.unanswered:
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in result.unanswered.items())
+        count = sum(result.unanswered.values())
+        print(
+            f"warning: {label}: answers to {count:,} of {result.queries:,} queries never came ({reasons}); "
+            "the same command asks for them again",
+            file=sys.stderr,
+        )
 
 
 def _print_json(result: Result) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,12 +25,13 @@ def show(
 ) -> None:
     """Show a result: its figures, then queries before and after rewriting, the largest gains first."""
     from grapebench.errors import UserError
+    from grapebench.leaderboard import rows as rows_of
     from grapebench.leaderboard import store
     from grapebench.paths import results_dir
 
     folder = store.resolve(result, [results_dir(), store.published_dir()])
     found = store.load(folder)
-    rows = _joined(folder, found)
+    rows = rows_of.joined(folder, found)
     if query is not None:
         rows = [row for row in rows if row["query_id"] == query]
         if not rows:
@@ -43,34 +43,6 @@ def show(
         _print_json(found, rows)
     else:
         _print_tables(found, rows, in_full=query is not None)
-
-
-def _joined(folder: Path, result: Result) -> list[dict[str, Any]]:
-    """The queries of a result with both texts, both ranks and what is known besides.
-
-    A published result lacks the queries' own texts, and a rewrite that is none. Without labels there are no ranks.
-    """
-    from grapebench.errors import UserError
-    from grapebench.leaderboard import artifacts, results
-
-    rows: list[dict[str, Any]] | None = None
-    if result.labelled:
-        ranks = folder / results.PER_QUERY_FILE
-        if not ranks.is_file():
-            what = "this published result holds no ranks"
-            raise UserError(what, file=ranks, fix="its command makes the whole result")
-        columns = artifacts.read_table(ranks)
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    for name in (results.REWRITES_FILE, results.QUERIES_FILE):
-        if name == results.QUERIES_FILE and not (folder / name).is_file():
-            continue
-        texts = {line["query_id"]: line for line in artifacts.read_lines(folder / name)}
-        rows = [{"query_id": query} for query in texts] if rows is None else rows
-        if {row["query_id"] for row in rows} != set(texts):
-            raise UserError("the queries are not those of the other files beside it", file=folder / name)
-        rows = [row | texts[row["query_id"]] for row in rows]
-    rows = rows or []
-    return [row | {"rewrite": row["text"]} if "rewrite" not in row and "text" in row else row for row in rows]
 
 
 def _gain(row: dict[str, Any]) -> float:
@@ -132,7 +104,10 @@ def _summary(found: Result) -> Group:
     lines["Fallbacks"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.fallbacks.items())) or "none"
     if found.labelled:
         lines["Ties"] = f"{100 * found.ties:.1f} % of the queries"
+    if found.unanswered:
+        lines["Unanswered"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.unanswered.items()))
     lines["Cost"] = f"{found.cost.prompt_tokens:,} tokens read, {found.cost.completion_tokens:,} written"
+    lines["Cost"] += f", {found.cost.money:.4g} paid" if found.cost.money else ""
     lines["Command"] = found.command
     return _grid(f"Result {found.id}", lines)
 
@@ -179,7 +154,7 @@ def _query(row: dict[str, Any], in_full: bool) -> Group:
     if "text" in row:
         text = row["text"]
         lines["Before"] = text if in_full or len(text) <= _SHOWN else text[:_SHOWN] + " …"
-    lines["After"] = row.get("rewrite", "as it came")
+    lines["After"] = row.get("rewrite", "as it came") or "not published with this result"
     if row.get("fallback"):
         lines["Fallback"] = row["fallback"]
     if in_full:

@@ -61,13 +61,22 @@ class Seen(_Model):
         return ", ".join(map(str, self.sources))
 
 
+def together(one: Seen | None, other: Seen | None) -> Seen | None:
+    """What was seen in either way."""
+    if one is None or other is None:
+        return one or other
+    sources = tuple(dict.fromkeys(one.sources + other.sources))
+    images = tuple(sorted({*one.images, *other.images}))
+    return Seen(schema_version=SCHEMA_VERSION, sources=sources, images=images)
+
+
 def image_hash(suite: str, collection: str, image_id: str) -> str:
     """An image by its name: equal in all tasks that search the same collection."""
     return sha256(f"{suite}/{collection}/{image_id}")[:DIGITS]
 
 
-def record(path: Path, tasks: Iterable[Task]) -> Seen:
-    """Write what was trained on: the whole galleries, since a reward by rank looks at every image of them."""
+def whole(tasks: Iterable[Task]) -> Seen:
+    """Tasks as something seen: their whole galleries, since whoever searches one may look at every image of it."""
     tasks = list(tasks)
     sources = {
         (task.suite, task.name, task.split): Source(
@@ -79,11 +88,16 @@ def record(path: Path, tasks: Iterable[Task]) -> Seen:
         )
         for task in tasks
     }
-    seen = Seen(
+    return Seen(
         schema_version=SCHEMA_VERSION,
         sources=tuple(source for _, source in sorted(sources.items())),
         images=tuple(sorted({digest for task in tasks for digest in _gallery_hashes(task)})),
     )
+
+
+def record(path: Path, tasks: Iterable[Task]) -> Seen:
+    """Write what was trained on, as a reward by rank sees it: `whole` tasks."""
+    seen = whole(tasks)
     # One hash a line without indentation: git shows what changed, and no byte is spent on spaces.
     write_text(path, json.dumps(seen.model_dump(mode="json"), sort_keys=True, indent=0) + "\n")
     return seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from grapebench.evaluation.measure import Measured
 from grapebench.evaluation.protocols import Protocol
 from grapebench.leaderboard import artifacts, results
 from grapebench.records import Gallery, Query
+from grapebench.rewriters import answers
 
 
 def write_files(
@@ -86,14 +87,21 @@ def _per_image(before: ImagePlaces, after: ImagePlaces) -> dict[str, Any]:
     return columns
 
 
+def _tally(reasons: Iterable[str | None]) -> dict[str, int]:
+    return dict(sorted(Counter(reason for reason in reasons if reason).items()))
+
+
 def result_fields(
     protocol: Protocol, queries: Sequence[Query], groups: Mapping[str, str], measured: Measured
 ) -> dict[str, Any]:
     """All that is computed from places and similarities, by field of the result; empty where there are no labels."""
-    fallbacks = dict(sorted(Counter(r.fallback for r in measured.rewrites if r.fallback).items()))
+    fallbacks = _tally(r.fallback for r in measured.rewrites)
+    unanswered = _tally(answers.unanswered(rewrite) for rewrite in measured.rewrites)
+    unanswered |= {f"caption {reason}": count for reason, count in sorted(measured.uncaptioned.items())}
+    told: dict[str, Any] = {"fallbacks": fallbacks, "unanswered": unanswered}
     if measured.sides is None:
         nothing: dict[str, Any] = {name: {} for name in ("metrics", "metrics_before", "intervals", "deltas")}
-        return nothing | {"ties": 0.0, "fallbacks": fallbacks, "inflation": None}
+        return nothing | told | {"ties": 0.0, "inflation": None}
     sheets: list[list[Sheet]] = []
     metrics: list[dict[str, float]] = []
     for side in measured.sides:
@@ -104,7 +112,7 @@ def result_fields(
     before, after = metrics
     bounds, changes = figures.share_intervals(sheets[1]), figures.difference_intervals(*sheets)
     similarities = [inflation.summary(inflation.figures(side.examined)) for side in measured.sides]
-    return {
+    return told | {
         "metrics": after,
         "metrics_before": before,
         "intervals": {key: results.Interval(low=bounds[key][0], high=bounds[key][1]) for key in after if key in bounds},
@@ -114,6 +122,5 @@ def result_fields(
             if key in changes
         },
         "ties": float(np.count_nonzero(measured.sides[1].examined.ranking.equal)) / len(queries),
-        "fallbacks": fallbacks,
         "inflation": results.Inflation(before=similarities[0], after=similarities[1]),
     }

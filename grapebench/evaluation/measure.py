@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from grapebench.errors import UserError
 from grapebench.evaluation.protocols import protocol_named
-from grapebench.evaluation.search import Listings, Side, listings, side
+from grapebench.evaluation.search import Listings, Side, listings, settled, side
 from grapebench.records import Query, Retriever, Rewrite, Task
+from grapebench.retrieval.searcher import Searcher
 from grapebench.rewriters import LoadedRewriter
 
 if TYPE_CHECKING:
     from grapebench.retrieval.store import EmbeddingStore
-    from grapebench.rewriters.captioners import Captioner
+    from grapebench.rewriters.captioners import LoadedCaptioner
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -36,6 +36,12 @@ class Measured:
     """How many queries had no stored rewrite."""
     rewrite_seconds: float
     encode_seconds: float
+    caption_cost: Mapping[str, float] | None = None
+    """Of the captions that this run asked for: images, prompt_tokens, completion_tokens, money, seconds."""
+    uncaptioned: Mapping[str, int] = field(default_factory=dict)
+    """How many reference images nothing came back for, by reason."""
+    rendered_sha256: str | None = None
+    """Hash of the prompts as the queries fill them; None for a rewriter without prompts."""
 
 
 def measure(
@@ -43,36 +49,39 @@ def measure(
     queries: Sequence[Query],
     rewriter: LoadedRewriter,
     retriever: Retriever,
-    captioner: Captioner | None,
+    captioner: LoadedCaptioner | None,
     seed: int,
     labelled: bool,
     report: Report,
 ) -> Measured:
     """Rewrite, encode and rank. What the stores hold already is not made again.
 
-    Without labels only the rewrites are searched, and nothing is ranked.
+    A rewriter with a method `attach` is given a `Searcher` first. Without labels only the rewrites are searched, and
+    nothing is ranked; UserError where a rewrite then asks for the best of its parts.
     """
-    from grapebench.retrieval.encode import gallery_vectors, query_vectors
+    from grapebench.retrieval.encode import gallery_vectors, query_vectors, search_vectors
     from grapebench.retrieval.store import EmbeddingStore
 
     protocol = protocol_named(task.protocol)
     embeddings = EmbeddingStore()
     if captioner is not None:
-        queries = _captioned(task, queries, retriever, captioner, embeddings, report)
+        queries = captioned(task, queries, retriever, captioner, embeddings, report)
     started = time.perf_counter()
+    attach(rewriter, Searcher(task.gallery, retriever, embeddings))
     rewrites, rewritten = _rewritten(rewriter, queries, seed, report)
     between = time.perf_counter()
-
-    def encode(asked: Sequence[Rewrite], stage: str) -> np.ndarray:
-        return query_vectors(asked, task.gallery, retriever, embeddings, report=partial(report, stage))
-
-    images = gallery_vectors(task.gallery, retriever, embeddings, report=partial(report, "encoding images"))
+    if not labelled:
+        _refuse_best(rewriter, rewrites)
+    known = (task.gallery, retriever, embeddings)
+    images = gallery_vectors(*known, report=partial(report, "encoding images"))
     raw = [Rewrite(query.id, texts=(query.text,)) for query in queries]
-    before = encode(raw, "encoding queries") if labelled else None
-    after = encode(rewrites, "encoding rewrites")
+    before = query_vectors(raw, *known, report=partial(report, "encoding queries")) if labelled else None
+    after = search_vectors(rewrites, *known, report=partial(report, "encoding rewrites"))
     encoded = time.perf_counter()
+    rendered = getattr(rewriter.rewriter, "rendered_sha256", None)
     sides = None
     if before is not None:
+        after = settled(task.gallery, queries, after, images)
         sides = tuple(side(protocol, task.gallery, queries, vectors, images) for vectors in (before, after))
     return Measured(
         rewrites=rewrites,
@@ -81,23 +90,42 @@ def measure(
         rewritten=rewritten,
         rewrite_seconds=between - started,
         encode_seconds=encoded - between,
+        caption_cost=None if captioner is None else captioner.cost,
+        uncaptioned={} if captioner is None else captioner.unanswered,
+        rendered_sha256=rendered(queries) if callable(rendered) else None,
     )
 
 
-def _captioned(
+def attach(rewriter: LoadedRewriter, searcher: Searcher) -> None:
+    """Give a rewriter that looks before it writes what it looks at."""
+    method = getattr(rewriter.rewriter, "attach", None)
+    if callable(method):
+        method(searcher)
+
+
+def _refuse_best(rewriter: LoadedRewriter, rewrites: Sequence[Rewrite]) -> None:
+    for rewrite in rewrites:
+        if rewrite.fusion == "best" and len(rewrite.texts) + len(rewrite.images) + len(rewrite.vectors) > 1:
+            raise UserError(
+                f"{rewriter.name} takes the best of several rewrites of query {rewrite.query_id!r}, and which that is "
+                "only the labels say",
+                fix="choose a split with public labels",
+            )
+
+
+def captioned(
     task: Task,
     queries: Sequence[Query],
     retriever: Retriever,
-    captioner: Captioner,
+    captioner: LoadedCaptioner,
     embeddings: EmbeddingStore,
     report: Report,
 ) -> Sequence[Query]:
+    """The queries with their reference images in words."""
     from grapebench.rewriters.captioners import fill_captions
 
     wanted = list(dict.fromkeys(query.reference for query in queries if query.reference is not None))
-    report("captioning", 0, len(wanted))
-    captions = captioner.caption(wanted, task.gallery, retriever, embeddings)
-    report("captioning", len(wanted), len(wanted))
+    captions = captioner.caption(wanted, task.gallery, retriever, embeddings, partial(report, "captioning"))
     return fill_captions(queries, captions)
 
 

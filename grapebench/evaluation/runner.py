@@ -1,12 +1,13 @@
 """From a task, a rewriter and a retriever to a result folder.
 
 The folder's name is a hash of all that determines what is in it: the same call again finds it there and computes
-nothing. What was under way when a run was killed lies in the stores of rewrites and embeddings.
+nothing, unless queries are without an answer: then these are asked again. What was under way when a run was killed
+lies in the stores of rewrites and embeddings.
 """
 
 from __future__ import annotations
 
-import inspect
+import math
 import shutil
 import sys
 from collections import Counter
@@ -27,7 +28,7 @@ from grapebench.rewriters.setup import Setup
 
 if TYPE_CHECKING:
     from grapebench.evaluation.measure import Measured, Report
-    from grapebench.rewriters.captioners import Captioner
+    from grapebench.rewriters.captioners import LoadedCaptioner
 
 
 def run(
@@ -83,7 +84,8 @@ def run(
         determinants["seen"] = seen.model_dump()
     name = results.result_id(determinants)
     folder = store.folder_of(into, task.suite, task.name, retriever_name, rewriter.name, name)
-    if _is_whole(folder):
+    stored = _stored(folder)
+    if stored is not None and not stored.unanswered:
         return folder
 
     from grapebench.evaluation.beside import result_fields, write_files
@@ -111,7 +113,7 @@ def run(
             seen=seen,
             groups=groups,
             retriever=_retriever_record(retriever_name, retriever),
-            rewriter=_rewriter_record(rewriter, captioner),
+            rewriter=_rewriter_record(rewriter, captioner, measured),
             **result_fields(protocol, queries, groups, measured),
             duplicates=None if hashes is None else sum(count for count in Counter(hashes).values() if count > 1),
             cost=_cost(measured),
@@ -122,6 +124,8 @@ def run(
             files=beside,
         )
         (temporary / results.RESULT_FILE).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if stored is not None:
+            _remove(folder)
     return folder
 
 
@@ -167,39 +171,46 @@ def check_seen(task: Task, rewriter: LoadedRewriter, allowed: bool) -> results.S
     return results.Seen(images=len(images), gallery=len(task.gallery), sources=sources)
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether the result is there; a damaged one is named, removed, and made again."""
+def _stored(folder: Path) -> results.Result | None:
+    """The result if it is there; a damaged one is named, removed, and made again."""
     if not folder.exists():
-        return False
+        return None
     try:
-        for name in store.load(folder, hashes=True).files:
+        result = store.load(folder, hashes=True)
+        for name in result.files:
             if not (folder / name).is_file():
                 raise UserError("a file of the result is missing", file=folder / name)
     except UserError as error:
         print(f"warning: {error}; the result is made again", file=sys.stderr)
-        try:
-            shutil.rmtree(folder)
-        except OSError as refused:
-            raise files.explain_os_error(refused, folder) from refused
-        return False
-    return True
+        _remove(folder)
+        return None
+    return result
 
 
-def _captioner_identity(captioner: Captioner) -> Any:
-    """What determines its captions: its own word, or the file of its class."""
-    told = getattr(captioner, "description", None)
-    return told if told is not None else files.sha256_file(Path(inspect.getfile(type(captioner))))
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as refused:
+        raise files.explain_os_error(refused, folder) from refused
+
+
+def _captioner_identity(captioner: LoadedCaptioner) -> Any:
+    """What determines its captions, beside the retriever: its own word where it has one, or its fingerprint."""
+    told = getattr(captioner.mechanism, "identity", None)
+    return told if told is not None else {"name": captioner.name, "fingerprint": captioner.fingerprint}
 
 
 def _cost(measured: Measured) -> results.Cost:
-    seconds, asked = measured.rewrite_seconds, measured.rewritten
+    spent = sum(rewrite.seconds for rewrite in measured.rewrites)
     return results.Cost(
         prompt_tokens=sum(rewrite.prompt_tokens for rewrite in measured.rewrites),
         completion_tokens=sum(rewrite.completion_tokens for rewrite in measured.rewrites),
-        rewrite_seconds=round(seconds, 3),
+        rewrite_seconds=round(measured.rewrite_seconds, 3),
         encode_seconds=round(measured.encode_seconds, 3),
-        rewritten=asked,
-        ms_per_query=round(1000 * seconds / asked, 3) if asked else None,
+        rewritten=measured.rewritten,
+        ms_per_query=round(1000 * spent / len(measured.rewrites), 3),
+        money=round(math.fsum(rewrite.money for rewrite in measured.rewrites), 9),
+        captions=None if measured.caption_cost is None else results.CaptionCost.model_validate(measured.caption_cost),
     )
 
 
@@ -213,16 +224,21 @@ def _retriever_record(name: str, retriever: Retriever) -> results.RetrieverRecor
     return results.RetrieverRecord(name=name, fingerprint=retriever.fingerprint, description=retriever.description)
 
 
-def _rewriter_record(rewriter: LoadedRewriter, captioner: Captioner | None) -> results.RewriterRecord:
+def _rewriter_record(
+    rewriter: LoadedRewriter, captioner: LoadedCaptioner | None, measured: Measured
+) -> results.RewriterRecord:
     card = rewriter.card
+    told = rewriter.description | ({"captioner": captioner.description} if captioner else {})
+    if measured.rendered_sha256 is not None:
+        told |= {"rendered_sha256": measured.rendered_sha256}
     return results.RewriterRecord(
         name=rewriter.name,
         title=card.title if card else rewriter.name,
         mechanism=card.mechanism if card else type(rewriter.rewriter).__name__,
         fingerprint=rewriter.fingerprint,
         oracle=rewriter.oracle,
-        captioner=rewriter.captioner,
-        description=rewriter.description | ({"captioner": _captioner_identity(captioner)} if captioner else {}),
+        captioner=captioner.name if captioner else None,
+        description=told,
     )
 
 

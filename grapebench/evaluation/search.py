@@ -8,22 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grapebench.evaluation import metrics
 from grapebench.evaluation.figures import ImagePlaces, Places
 from grapebench.evaluation.inflation import TOP
 from grapebench.evaluation.protocols import Protocol, graded_images
+from grapebench.evaluation.ways import Listing, Vectors, Ways, open_ways
 from grapebench.records import Gallery, Query, Ranking
-from grapebench.retrieval.ranking import Examination, count_ranks, examine, subset_ranks
-from grapebench.retrieval.topk import rank_members, top_k
+from grapebench.retrieval.fused import Fused, settle_best
+from grapebench.retrieval.ranking import Examination
 
 RUN_DEPTH = 100
 """How many images of each query the run file lists."""
 TEXTS = 10
 """How many texts of each image, and language, the image-to-text run lists."""
-_BLOCK_VALUES = 8 * 2**20
-
-Listing = tuple[np.ndarray, np.ndarray]
-"""Columns and scores, `(rows, k)`, best first; column -1 where there is nothing more."""
 
 
 @dataclass(frozen=True)
@@ -47,33 +43,45 @@ class Listings:
     """The best texts of each gallery image; columns are places among the queries."""
 
 
-def side(
-    protocol: Protocol, gallery: Gallery, queries: Sequence[Query], vectors: np.ndarray, images: np.ndarray
-) -> Side:
-    """All places that the protocol asks for; `vectors` are the queries', `images` the gallery's, `(…, dimension)`."""
+def settled(gallery: Gallery, queries: Sequence[Query], vectors: Vectors, images: np.ndarray) -> Vectors:
+    """`vectors`, but of a query that is fused by 'best' the one part alone that ranks its right image highest."""
+    if not isinstance(vectors, Fused) or "best" not in vectors.fusions:
+        return vectors
+    positives, excluded = (
+        columns(gallery, some) for some in ((q.positives for q in queries), (q.excluded for q in queries))
+    )
+    return settle_best(vectors, images, positives, excluded)
+
+
+def side(protocol: Protocol, gallery: Gallery, queries: Sequence[Query], vectors: Vectors, images: np.ndarray) -> Side:
+    """All places that the protocol asks for; `vectors` are the queries', `images` the gallery's `(gallery, dimension)`.
+
+    Where queries are fused, the similarities are cosines of the part nearest to each image, also for 'rrf', which ranks
+    by another number.
+    """
     positives = columns(gallery, (query.positives for query in queries))
     excluded = columns(gallery, (query.excluded for query in queries))
     subsets = columns(gallery, map(_subset, queries)) if any(query.subset for query in queries) else None
-    examined = examine(vectors, images, positives, excluded, top=TOP)
+    ways = open_ways(vectors, images, excluded)
+    examined = ways.examine(positives, TOP)
     subset_rank = grades = grade_rank = grade_subset_rank = precision = None
     if subsets is not None:
-        subset_rank = _or_miss(subset_ranks(vectors, images, positives, subsets), protocol.miss)
+        subset_rank = _or_miss(ways.subset_ranks(np.arange(len(queries)), positives, subsets), protocol.miss)
     if protocol.relevance == "graded":
 
         def in_gallery(rows: np.ndarray, right: list[tuple[str, ...]]) -> np.ndarray:
-            ranking = count_ranks(vectors[rows], images, columns(gallery, right), [excluded[row] for row in rows])
-            return _or_miss(ranking, np.inf)
+            return _or_miss(ways.ranks(rows, columns(gallery, right)), np.inf)
 
         def in_subset(rows: np.ndarray, right: list[tuple[str, ...]]) -> np.ndarray:
             members = [subsets[row] for row in rows] if subsets is not None else []
-            return _or_miss(subset_ranks(vectors[rows], images, columns(gallery, right), members), np.inf)
+            return _or_miss(ways.subset_ranks(rows, columns(gallery, right), members), np.inf)
 
         grades, grade_rank = grade_ranks(queries, in_gallery)
         if subsets is not None:
             _, grade_subset_rank = grade_ranks(queries, in_subset)
     if protocol.relevance == "category":
         of_images, of_queries = categories(gallery, queries)
-        precision = precisions(vectors, images, of_queries, of_images, excluded)
+        precision = ways.precisions(of_queries, of_images)
     rank = _or_miss(examined.ranking, protocol.miss)
     places = Places(rank, subset_rank, grades, grade_rank, grade_subset_rank, precision)
     back = image_places(protocol, gallery, queries, vectors, images) if protocol.image_to_text else None
@@ -81,16 +89,16 @@ def side(
 
 
 def listings(
-    protocol: Protocol, gallery: Gallery, queries: Sequence[Query], vectors: np.ndarray, images: np.ndarray
+    protocol: Protocol, gallery: Gallery, queries: Sequence[Query], vectors: Vectors, images: np.ndarray
 ) -> Listings:
     """The best of everything for the run files; needs no labels."""
-    excluded = columns(gallery, (query.excluded for query in queries))
+    ways = open_ways(vectors, images, columns(gallery, (query.excluded for query in queries)))
     subset = texts = None
     if any(query.subset for query in queries):
-        subset = rank_members(vectors, images, columns(gallery, map(_subset, queries)))
+        subset = ways.members(columns(gallery, map(_subset, queries)))
     if protocol.image_to_text:
-        texts = _best_texts(protocol, queries, vectors, images)
-    return Listings(top_k(vectors, images, RUN_DEPTH, excluded), subset, texts)
+        texts = _best_texts(protocol, queries, ways)
+    return Listings(ways.best_images(RUN_DEPTH), subset, texts)
 
 
 def columns(gallery: Gallery, images: Iterable[tuple[str, ...]]) -> list[np.ndarray]:
@@ -123,13 +131,14 @@ def grade_ranks(
 
 
 def image_places(
-    protocol: Protocol, gallery: Gallery, queries: Sequence[Query], vectors: np.ndarray, images: np.ndarray
+    protocol: Protocol, gallery: Gallery, queries: Sequence[Query], vectors: Vectors, images: np.ndarray
 ) -> ImagePlaces:
     """Where each image's texts came among all texts, or among those of each language."""
+    ways = open_ways(vectors, images)
     if protocol.relevance == "category":
         of_images, of_queries = categories(gallery, queries)
         asked = np.flatnonzero(np.isin(of_images, of_queries))
-        found = precisions(images[asked], vectors, of_images[asked], of_queries)
+        found = ways.text_precisions(asked, of_images[asked], of_queries)
         return ImagePlaces(tuple(gallery.ids[column] for column in asked), ("",) * len(asked), precision=found)
     ids: list[str] = []
     languages: list[str] = []
@@ -141,37 +150,10 @@ def image_places(
                 own[gallery.index[image]].append(place)
         asked = np.array(sorted(own), dtype=np.int64)
         positives = [np.array(own[column]) for column in asked.tolist()]
-        ranks.append(count_ranks(images[asked], vectors[texts], positives).rank)
+        ranks.append(ways.text_ranks(asked, texts, positives))
         ids += [gallery.ids[column] for column in asked]
         languages += [language] * len(asked)
     return ImagePlaces(tuple(ids), tuple(languages), rank=np.concatenate(ranks))
-
-
-def precisions(
-    queries: np.ndarray,
-    gallery: np.ndarray,
-    wanted: np.ndarray,
-    found: np.ndarray,
-    excluded: Sequence[np.ndarray] | None = None,
-) -> np.ndarray:
-    """Average precision of each query over its whole ranking, `(queries,)` float64.
-
-    `queries` is `(queries, dimension)` and `gallery` `(gallery, dimension)`, float32, unit rows; `wanted` is each
-    query's category and `found` each gallery row's, and what has the query's is right. Excluded columns leave the
-    ranking. Scores are rounded as everywhere (see retrieval/kernels.py); of equal ones the right ones come last.
-    """
-    values = np.zeros(len(queries))
-    right = gallery.T.astype(np.float64)
-    step = max(1, _BLOCK_VALUES // max(1, len(gallery)))
-    for start in range(0, len(queries), step):
-        scores = (queries[start : start + step].astype(np.float64) @ right).astype(np.float32)
-        for row, line in enumerate(scores, start):
-            good = found == wanted[row]
-            others = ~good
-            if excluded is not None:
-                good[excluded[row]] = others[excluded[row]] = False
-            values[row] = metrics.average_precision(line[good], line[others], int(np.count_nonzero(good)))
-    return values
 
 
 def _subset(query: Query) -> tuple[str, ...]:
@@ -192,11 +174,11 @@ def _together(protocol: Protocol, queries: Sequence[Query]) -> list[tuple[str, n
     return [(str(language), np.flatnonzero(tags == language)) for language in np.unique(tags)]
 
 
-def _best_texts(protocol: Protocol, queries: Sequence[Query], vectors: np.ndarray, images: np.ndarray) -> Listing:
+def _best_texts(protocol: Protocol, queries: Sequence[Query], ways: Ways) -> Listing:
     """Of each language the best texts, then all of them in one order."""
     found = []
     for _, texts in _together(protocol, queries):
-        places, scores = top_k(images, vectors[texts], TEXTS)
+        places, scores = ways.best_texts(texts, TEXTS)
         found.append((texts[places], scores))
     places, scores = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
     order = np.lexsort((places, -scores), axis=1)

@@ -81,17 +81,20 @@ def write_run(
     """Write the best images of each query; `.gz` compresses, the same input always to the same bytes.
 
     `columns` and `scores` are `(queries, k)`, best first: places in `images` and their similarities. A negative
-    column stands for no image. Scores are written so that they read back as the same float32.
+    column stands for no image. Scores are written so that they read back as the same numbers.
     """
     if columns.shape != scores.shape or len(columns) != len(queries):
         raise ValueError(f"shapes differ: {len(queries)} queries, columns {columns.shape}, scores {scores.shape}")
     for name in (*queries, *images, tag):
         _refuse_spaces(name)
+    digits = 9 if scores.dtype == np.float32 else 17
     rows = zip(queries, columns.tolist(), scores.tolist(), strict=True)
     with _writing(path) as file:
         for query, places, values in rows:
             found = [(images[place], value) for place, value in zip(places, values, strict=True) if place >= 0]
-            file.write("".join(f"{query} Q0 {name} {rank} {s:.9g} {tag}\n" for rank, (name, s) in enumerate(found, 1)))
+            file.write(
+                "".join(f"{query} Q0 {name} {rank} {s:.{digits}g} {tag}\n" for rank, (name, s) in enumerate(found, 1))
+            )
 
 
 def read_qrels(path: Path) -> dict[str, dict[str, int]]:

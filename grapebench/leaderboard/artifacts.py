@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from grapebench.errors import UserError
 from grapebench.records import Query, Rewrite
 
@@ -19,21 +21,27 @@ FLOATS = "similarity"
 def write_rewrites(path: Path, queries: Sequence[Query], rewrites: Sequence[Rewrite]) -> None:
     """One JSON object a line, in the order of the queries.
 
-    `rewrite` is what was searched, for people; `texts`, `images` and `weights` say it exactly where it was more than
-    one text. `raw` is what the model wrote, where that is not the rewrite itself. What is empty is left out, and so
-    is a `rewrite` that is the query's own text.
+    `rewrite` is what was searched, for people; `texts`, `images`, `vectors`, `weights` and `fusion` (but for 'mean')
+    say it exactly where it was more than one text. Numbers of a vector are the shortest that read back as the same
+    float32. `raw` is what the model wrote, where that is not the rewrite itself; `money` what it cost. What is empty is
+    left out, and so is a `rewrite` that is the query's own text.
     """
 
     def row(query: Query, rewrite: Rewrite) -> dict[str, Any]:
-        own = rewrite.texts == (query.text,) and not rewrite.images
+        own = rewrite.texts == (query.text,) and not rewrite.images and not rewrite.vectors
         found: dict[str, Any] = {"query_id": query.id, "rewrite": None if own else rewrite.text}
         if rewrite.texts != (rewrite.text,):
-            found |= {"texts": rewrite.texts, "images": rewrite.images, "weights": rewrite.weights}
+            found |= {"texts": rewrite.texts, "images": rewrite.images, "vectors": _shortest(rewrite.vectors)}
+            found |= {"weights": rewrite.weights, "fusion": None if rewrite.fusion == "mean" else rewrite.fusion}
         raw = None if rewrite.raw == rewrite.text else rewrite.raw
-        found |= {"raw": raw, "fallback": rewrite.fallback, "trace": rewrite.trace}
+        found |= {"raw": raw, "fallback": rewrite.fallback, "trace": rewrite.trace, "money": rewrite.money}
         return {key: value for key, value in found.items() if value}
 
     _write_lines(path, (row(query, rewrite) for query, rewrite in zip(queries, rewrites, strict=True)))
+
+
+def _shortest(vectors: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [[float(str(number)) for number in np.asarray(vector, np.float32)] for vector in vectors]
 
 
 def write_queries(path: Path, queries: Sequence[Query]) -> None:
@@ -63,18 +71,40 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 def write_table(path: Path, columns: Mapping[str, Any]) -> None:
     """A parquet table with one row a query, or one an image; NaN becomes null.
 
-    Cosines are packed by byte planes, which halves them.
+    A column is an array of numbers, or a sequence of texts or whole numbers in which None is null. Cosines are packed
+    by byte planes, which halves them.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+    table = pa.Table.from_arrays([_column(values) for values in columns.values()], names=list(columns))
     floats = [name for name in columns if name.startswith(FLOATS)]
     others: list[Any] = [name for name in columns if name not in floats]
     pq.write_table(
         table, path, compression="zstd", compression_level=19, use_dictionary=others,
         use_byte_stream_split=floats, write_statistics=False,
     )  # fmt: skip
+
+
+def _column(values: Any) -> Any:
+    """An arrow array. `pa.array` makes the same, but imports pandas to look for its types: half a second."""
+    import pyarrow as pa
+
+    numbers = isinstance(values, np.ndarray)
+    missing = np.isnan(values) if numbers else np.array([value is None for value in values], bool)
+    if not numbers and missing.all():
+        return pa.nulls(len(values))
+    valid = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
+    if not numbers and isinstance(values[int(np.argmin(missing))], str):
+        encoded = [(value or "").encode() for value in values]
+        offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+        return pa.Array.from_buffers(
+            pa.string(), len(values), [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+        )
+    if not numbers:
+        values = np.array([0 if value is None else value for value in values], np.int64)
+    content = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [valid, content])
 
 
 def read_table(path: Path) -> dict[str, list[Any]]:
@@ -85,6 +115,6 @@ def read_table(path: Path) -> dict[str, list[Any]]:
     try:
         # Opened here, so that a path is never taken for a file system's address.
         with path.open("rb") as file:
-            return dict(pq.read_table(file).to_pydict())
+            return dict(pq.ParquetFile(file).read().to_pydict())
     except pa.ArrowException as error:
         raise UserError(f"not readable ({' '.join(str(error).split())})", file=path) from error

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from grapebench.evaluation.protocols import PROTOCOLS
+from grapebench.files import sha256_json
 from grapebench.leaderboard.results import Result
 
 
@@ -38,7 +39,7 @@ class Row:
     """One rewriter in a table, all its seeds together."""
 
     label: str
-    """The rewriter's name; with the beginning of its fingerprint where two of that name differ."""
+    """The rewriter's name; where two of that name differ, with the captioner, or the beginning of its fingerprint."""
     results: tuple[Result, ...]
     """One for each seed, by seed."""
     figures: dict[str, Figure]
@@ -153,15 +154,13 @@ def _sortable(value: object) -> tuple[int, str]:
 
 def _table(results: list[Result]) -> Table:
     protocol = results[0].protocol
-    configurations: dict[tuple[str, str, str, bool], list[Result]] = defaultdict(list)
+    configurations: dict[_Configuration, list[Result]] = defaultdict(list)
     for result in results:
-        one = result.rewriter
-        configurations[one.name, one.fingerprint, one.captioner or "", result.seen is not None].append(result)
-    names = [name for name, *_ in configurations]
+        configurations[_Configuration.of(result)].append(result)
     rows = []
-    for (name, fingerprint, *_), members in configurations.items():
-        label = name if names.count(name) == 1 else f"{name} ({fingerprint[:8]})"
-        rows.append(_row(label, sorted(members, key=lambda result: (result.seed, result.id))))
+    for one, members in configurations.items():
+        namesakes = [other for other in configurations if other.name == one.name]
+        rows.append(_row(one.label(namesakes), sorted(members, key=lambda result: (result.seed, result.id))))
     rows.sort(key=lambda row: (-row.figures[main_figure(protocol)].value, row.label))
     return Table(
         # Results of an earlier version lack figures that were added since.
@@ -170,6 +169,39 @@ def _table(results: list[Result]) -> Table:
         seen=tuple(row for row in rows if row.seen and not row.oracle),
         oracles=tuple(row for row in rows if row.oracle),
     )
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    """What makes one row."""
+
+    name: str
+    fingerprint: str
+    captioner: str
+    """Its name; '' where there is none."""
+    captions: str
+    """The hash of all that determines its captions."""
+    seen: bool
+
+    @classmethod
+    def of(cls, result: Result) -> _Configuration:
+        captions = sha256_json(result.determinants.get("captioner"))
+        one = result.rewriter
+        return cls(one.name, one.fingerprint, one.captioner or "", captions, result.seen is not None)
+
+    def label(self, namesakes: Sequence[_Configuration]) -> str:
+        """The name, and what tells it from others of that name: rows with nothing else apart differ in their mark."""
+
+        def differ(field: str) -> bool:
+            return len({getattr(one, field) for one in namesakes}) > 1
+
+        more = [self.captioner or "no captions"] if differ("captioner") else []
+        alike = [one for one in namesakes if one.captioner == self.captioner]
+        if len({one.captions for one in alike}) > 1:
+            more.append(f"captions {self.captions[:8]}")
+        if differ("fingerprint"):
+            more.append(self.fingerprint[:8])
+        return f"{self.name} ({', '.join(more)})" if more else self.name
 
 
 def _row(label: str, results: Sequence[Result]) -> Row:

@@ -9,6 +9,7 @@ from grapebench.leaderboard.board import Row, Table
 from grapebench.leaderboard.render import (
     ORACLE,
     SEEN,
+    cost,
     difference,
     figure_columns,
     figure_name,
@@ -49,7 +50,9 @@ def page(tables: Sequence[Table], cards: Mapping[str, TaskCard], links: Mapping[
         "image to its texts. Δ is the paired difference to searching the raw query text (`identity`), in percentage "
         "points. Over several seeds: their mean ± standard deviation. Ties: queries where another image scores exactly "
         "as the target (counted against it). Fallbacks: queries that were searched as they came because the rewrite "
-        f"could not be used. An oracle (\\*) {ORACLE}. A rewriter with † {SEEN}.",
+        "could not be used. Cost: for each query the tokens that were read + written, and the milliseconds that "
+        "rewriting took; for all of them what was paid, where a price is known. "
+        f"An oracle (\\*) {ORACLE}. A rewriter with † {SEEN}.",
     ]
     for suite, (title, about) in SUITES.items():
         chosen = [table for table in tables if table.first.suite == suite]
@@ -76,7 +79,7 @@ def _task(tables: Sequence[Table], card: TaskCard | None, links: Mapping[str, st
 
 def _section(table: Table, links: Mapping[str, str]) -> list[str]:
     lines = ["", _escape(headline(table))]
-    columns = [*figure_columns(table), "Ties", "Fallbacks", "Result"]
+    columns = [*figure_columns(table), "Ties", "Fallbacks", "Cost", "Result"]
     notes = ("", f"Marked † ({SEEN}):", f"Oracle ({ORACLE}):")
     for note, rows in zip(notes, (table.ranked, table.seen, table.oracles), strict=True):
         if rows:
@@ -101,6 +104,7 @@ def _cells(table: Table, row: Row, links: Mapping[str, str]) -> list[str]:
         difference(row.delta),
         f"{100 * ties:.1f} %",
         f"{100 * fallbacks:.1f} %",
+        cost(row),
         _results(row, links),
     ]
 

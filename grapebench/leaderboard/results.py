@@ -96,6 +96,21 @@ class Inflation(Part):
     """With the rewrites."""
 
 
+class CaptionCost(Part):
+    """What putting reference images into words took in this run; captions that were stored cost nothing."""
+
+    images: int = 0
+    """How many images the captioner was asked for."""
+    prompt_tokens: int = 0
+    """Tokens that its model read."""
+    completion_tokens: int = 0
+    """Tokens that it wrote."""
+    money: float = 0.0
+    """In the currency of its prices; 0 where no price is known."""
+    seconds: float = 0.0
+    """Wall time."""
+
+
 class Cost(Part):
     """What the rewriting took. Times are of the run that made the rewrites, and no part of the result's identity."""
 
@@ -110,7 +125,11 @@ class Cost(Part):
     rewritten: int
     """How many queries this run rewrote itself; the others were stored by an earlier one."""
     ms_per_query: float | None
-    """`rewrite_seconds` in milliseconds for each query rewritten in this run; null where all were stored."""
+    """Wall time of asking in milliseconds a query, whichever run asked; null where that is not known."""
+    money: float = 0.0
+    """What the answers cost over all queries, in the currency of the card's prices; 0 where no price is known."""
+    captions: CaptionCost | None = None
+    """What the captions of reference images took; null where nothing needed any."""
 
 
 class Environment(Part):
@@ -210,10 +229,12 @@ class Result(Part):
     """Gallery images whose content is that of another one in the gallery; null where only vectors were given."""
     fallbacks: dict[str, int]
     """How many queries were searched as they came because the rewrite could not be used, by reason."""
+    unanswered: dict[str, int] = {}
+    """How many answers never came, by reason, and of a captioner captions: the same command asks for these again."""
     inflation: Inflation | None
     """What rewriting did to the similarities; null without labels."""
     cost: Cost
-    """Tokens and time."""
+    """Tokens, time and money."""
     environment: Environment
     """Versions and hardware."""
     command: str
@@ -252,6 +273,7 @@ class Result(Part):
             "ties": self.ties,
             "duplicates": self.duplicates,
             "fallbacks": self.fallbacks,
+            "unanswered": self.unanswered,
         }
 
 

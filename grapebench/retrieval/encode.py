@@ -5,17 +5,19 @@ A call that finds everything stored imports neither torch nor the model.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
 from grapebench.errors import UserError
 from grapebench.files import sha256
-from grapebench.records import Gallery, Retriever, Rewrite
+from grapebench.records import Fusion, Gallery, Retriever, Rewrite
 from grapebench.retrieval.ahead import WORKERS, ahead, batched
+from grapebench.retrieval.fused import Fused
 from grapebench.retrieval.store import EmbeddingStore
 
 Parts = Generator[tuple[int, np.ndarray], None, None]
@@ -23,6 +25,8 @@ Parts = Generator[tuple[int, np.ndarray], None, None]
 Report = Callable[[int, int], None]
 """Called with how many inputs are encoded and how many have to be."""
 
+_LENGTH = 1e-3
+"""How far a unit vector's squared length may be from 1."""
 _CHUNK = 512
 _READ_AHEAD = 64
 """Encoded files that wait for a retriever which decodes them itself."""
@@ -111,7 +115,31 @@ def query_vectors(
 ) -> np.ndarray:
     """What is searched for each rewrite, `(rewrites, dimension)`: the normalised weighted sum of its parts.
 
-    Raises UserError where a rewrite has no parts, its weights do not match them, or its parts cancel out.
+    A lone part is taken as it is. Raises UserError where a rewrite has no parts, its weights do not match them, its
+    parts cancel out, a vector of its own is not a unit vector of the retriever's space, or several parts are to be
+    fused in another way than by their mean.
+    """
+    found = search_vectors(rewrites, gallery, retriever, store, report=report)
+    if isinstance(found, np.ndarray):
+        return found
+    row = int(np.argmax(found.counts > 1))
+    raise UserError(
+        f"the rewrite of query {rewrites[row].query_id!r} is fused by {found.fusions[row]!r}: it has no single vector"
+    )
+
+
+def search_vectors(
+    rewrites: Sequence[Rewrite],
+    gallery: Gallery,
+    retriever: Retriever,
+    store: EmbeddingStore | None = None,
+    *,
+    report: Report | None = None,
+) -> np.ndarray | Fused:
+    """`query_vectors`; where the parts of any rewrite are not fused by their mean, the vectors of all parts.
+
+    Raises UserError as `query_vectors` does, and for weights that a fusion has no use for: 'rrf' takes those above 0,
+    'max' and 'best' weigh nothing.
     """
     texts = list(dict.fromkeys(text for rewrite in rewrites for text in rewrite.texts))
     images = list(dict.fromkeys(image for rewrite in rewrites for image in rewrite.images))
@@ -123,24 +151,67 @@ def query_vectors(
         parts |= zip((("image", image) for image in images), vectors, strict=True)
     if not rewrites:
         return np.zeros((0, 0), np.float32)
-    return np.stack([_combine(rewrite, parts) for rewrite in rewrites])
+    dimension = 0
+    if any(rewrite.vectors for rewrite in rewrites):
+        dimension = image_vectors(gallery.ids[:1], gallery, retriever, store, report=report).shape[1]
+    found = [_searched(rewrite, parts, dimension) for rewrite in rewrites]
+    every = np.stack([vector for vectors, _ in found for vector in vectors])
+    if len(every) == len(rewrites):
+        return every
+    return Fused(
+        every,
+        np.array([len(vectors) for vectors, _ in found]),
+        np.array([weight for _, weights in found for weight in weights], np.float64),
+        tuple(rewrite.fusion for rewrite in rewrites),
+    )
 
 
-def _combine(rewrite: Rewrite, parts: dict[tuple[str, str], np.ndarray]) -> np.ndarray:
+def _searched(
+    rewrite: Rewrite, parts: dict[tuple[str, str], np.ndarray], dimension: int
+) -> tuple[list[np.ndarray], Sequence[float]]:
+    """The vectors of a rewrite that are fused when ranking, with their weights: one where their mean is searched."""
     found = [parts["text", text] for text in rewrite.texts] + [parts["image", image] for image in rewrite.images]
+    found += [_own_vector(rewrite, vector, dimension) for vector in rewrite.vectors]
+    name = f"the rewrite of query {rewrite.query_id!r}"
     if not found:
-        raise UserError(f"the rewrite of query {rewrite.query_id!r} has neither text nor image")
+        raise UserError(f"{name} has neither text nor image nor vector")
     weights = rewrite.weights or (1.0,) * len(found)
     if len(weights) != len(found):
-        raise UserError(f"the rewrite of query {rewrite.query_id!r} has {len(found)} parts and {len(weights)} weights")
+        raise UserError(f"{name} has {len(found)} parts and {len(weights)} weights")
+    if rewrite.fusion not in get_args(Fusion):
+        raise UserError(f"{name}: unknown fusion {rewrite.fusion!r}", fix=f"there is: {', '.join(get_args(Fusion))}")
+    if rewrite.fusion == "mean":
+        return [_mean(name, found, weights)], (1.0,)
+    if not all(0 < weight < math.inf for weight in weights):
+        raise UserError(f"{name} is fused by {rewrite.fusion!r} and has a weight that is not above 0")
+    if rewrite.fusion != "rrf" and len(set(weights)) > 1:
+        raise UserError(f"{name} is fused by {rewrite.fusion!r}, which weighs nothing, and has different weights")
+    return found, weights
+
+
+def _mean(name: str, found: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     if len(found) == 1 and weights[0] > 0:
         return found[0]  # normalising a unit vector again would only change its last bits
     total = np.asarray(weights, np.float64) @ np.stack(found).astype(np.float64)
     length = np.linalg.norm(total)
     if not length > 1e-6:
-        raise UserError(f"the parts of the rewrite of query {rewrite.query_id!r} cancel each other out")
+        raise UserError(f"the parts of {name} cancel each other out")
     vector: np.ndarray = (total / length).astype(np.float32)
     return vector
+
+
+def _own_vector(rewrite: Rewrite, vector: Sequence[float], dimension: int) -> np.ndarray:
+    name = f"the rewrite of query {rewrite.query_id!r}"
+    try:
+        with np.errstate(over="ignore"):
+            row = np.asarray(vector, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name} holds a vector that is not one of numbers") from error
+    if row.shape != (dimension,):
+        raise UserError(f"{name} holds a vector of shape {row.shape}, and the retriever's are of ({dimension},)")
+    if not abs(float(np.vecdot(row, row)) - 1) < _LENGTH:
+        raise UserError(f"{name} holds a vector that is not of length 1", fix="divide it by its length")
+    return row
 
 
 def _read_ahead(names: Sequence[str], gallery: Gallery, retriever: Retriever) -> Parts:
@@ -216,6 +287,6 @@ def _checked(vectors: np.ndarray, rows: int, dimension: int) -> np.ndarray:
     if vectors.ndim != 2 or len(vectors) != rows or (dimension and vectors.shape[1] != dimension):
         expected = f"({rows}, {dimension or 'dimension'})"
         raise UserError(f"the retriever gave vectors of shape {vectors.shape} instead of {expected}")
-    if not (np.abs(np.vecdot(vectors, vectors) - 1) < 1e-3).all():
+    if not (np.abs(np.vecdot(vectors, vectors) - 1) < _LENGTH).all():
         raise UserError("the retriever gave vectors that are not of length 1", fix="divide each by its length")
     return vectors

@@ -120,9 +120,18 @@ class OpenClip:
         with ahead(tokenizer, batched(texts, self.settings.batch_size), window=2, workers=1) as tokens:
             return self._joined(self._encode(batch.to(self.device), model.encode_text) for batch in tokens)
 
+    @property
+    def window(self) -> int:
+        """How many tokens of a text the model sees, special ones included."""
+        return int(self._tokenizer.context_length)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, special ones included, before anything is cut off."""
+        return _token_counts(self._tokenizer, texts)
+
     def count_truncated(self, texts: Sequence[str]) -> int:
-        """How many of the texts are longer than the context, so that the model does not see their end."""
-        return sum(length > self._tokenizer.context_length for length in _token_counts(self._tokenizer, texts))
+        """How many of the texts are longer than the window, so that the model does not see their end."""
+        return sum(length > self.window for length in self.count_tokens(texts))
 
     @cached_property
     def _tokenizer(self) -> Any:

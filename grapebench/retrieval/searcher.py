@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grapebench.errors import UserError
 from grapebench.records import Gallery, Retriever
 
 if TYPE_CHECKING:
@@ -46,5 +47,15 @@ class Searcher:
 
         images = gallery_vectors(self.gallery, self.retriever, self.store)
         columns = [np.array([self.gallery.index[one] for one in some], np.int64) for some in excluded]
-        found, scores = top_k(vectors, images, k, columns)
+        found, scores = top_k(vectors, images, k, columns or None)
         return [[self.gallery.ids[column] for column in row if column >= 0] for row in found], scores
+
+
+def attached(searcher: Searcher | None) -> Searcher:
+    """What a rewriter was given by `attach`. Raises UserError where it was given nothing."""
+    if searcher is None:
+        raise UserError(
+            "this rewriter looks at the retriever and the gallery, and was given neither",
+            fix="call its attach(searcher) before rewrite(queries)",
+        )
+    return searcher

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from grapebench.cards import RewriterCard
-from grapebench.datasets.seen import Seen, seen_of
+from grapebench.datasets.seen import Seen, seen_of, together
 from grapebench.errors import UserError
 from grapebench.files import sha256_file, sha256_json
-from grapebench.records import Rewriter
+from grapebench.records import Query, Rewrite, Rewriter
 from grapebench.rewriters.prompts import Prompt
 from grapebench.rewriters.prompts import load as load_prompt
 from grapebench.rewriters.setup import Setup
@@ -28,7 +29,7 @@ class LoadedRewriter:
     card: RewriterCard | None
     """None for a class from a file."""
     fingerprint: str
-    """Hash of everything but the query and the seed that determines an answer."""
+    """Hash of everything but the query and the seed that determines a rewrite."""
     description: dict[str, Any]
     """For the result file: mechanism, settings, model and weights, prompt hash, versions."""
     captioner: str | None = None
@@ -39,15 +40,22 @@ class LoadedRewriter:
     stored: bool = True
     """False where asking is as quick as looking up."""
     seen: Seen | None = None
-    """What it was trained on, where its card says so. Not in the fingerprint: it changes no answer."""
+    """What it was trained on or looks at, where that is known. Not in the fingerprint: it changes no answer."""
+    samples: int = 1
+    """How many answers are asked for each query."""
+    combine: Callable[[Query, Sequence[Rewrite]], Rewrite] | None = None
+    """Makes one rewrite of a query's answers; None: the only answer is the rewrite."""
+    asked_as: str = ""
+    """The fingerprint that single answers are stored under, so that rewriters which only combine them differently share
+    them; empty where it is `fingerprint`."""
 
 
-def open_rewriter(spec: str, setup: Setup) -> LoadedRewriter:
+def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = None) -> LoadedRewriter:
     """The rewriter that `spec` names: a card's name, the path of a card (.toml), or 'path/to/file.py:Class'.
 
     A mechanism's constructor is given those of `settings` (an instance of its `Settings`, checked against the card),
-    `setup` and `prompt` that it has parameters for. Raises UserError where the card does not fit the task, a setting
-    or prompt is wrong, or the user's code fails.
+    `setup` and `prompt` that it has parameters for. `changes` are settings that stand instead of the card's. Raises
+    UserError where the card does not fit the task, a setting or prompt is wrong, or the user's code fails.
     """
     from grapebench import catalog, registry
 
@@ -62,15 +70,17 @@ def open_rewriter(spec: str, setup: Setup) -> LoadedRewriter:
     found = catalog.rewriter_card(spec)
     card, path = found.card, found.path
     _check_fit(card, path, setup)
+    card = card.in_suite(setup.suite)
     setup = replace(setup, base=path.parent)
     mechanism = registry.resolve("rewriters", card.mechanism, path.parent)
-    values = {**card.settings, **getattr(card, setup.suite)}
+    values = {**card.settings, **(changes or {})}
     settings = fill_settings(mechanism, values, path)
     seen = seen_of(found)
-    prompt = load_prompt(card.prompts, setup.family, path.parent, path)
+    prompt = load_prompt(card.prompts, setup.family, path.parent, path, sees=bool(getattr(settings, "image", False)))
     made = _construct(mechanism, settings, setup, prompt, path)
     told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
-    return replace(_loaded(card.name, made, card, told, setup, prompt), seen=seen)
+    loaded = _loaded(card.name, made, card, told, setup, prompt)
+    return replace(loaded, seen=together(seen, loaded.seen))
 
 
 def _loaded(
@@ -91,11 +101,26 @@ def _loaded(
         card=card,
         fingerprint=fingerprint,
         description=description,
-        captioner=card.captioner if card and setup.family == "compose" else None,
-        oracle=card.oracle if card else False,
+        captioner=_captioner(card, setup),
+        oracle=(card is not None and card.oracle) or bool(getattr(made, "oracle", False)),
         sampled=bool(getattr(made, "sampled", True)),
         stored=bool(getattr(made, "stored", True)),
+        seen=getattr(made, "seen", None),
+        samples=getattr(made, "samples", 1),
+        combine=getattr(made, "combine", None),
+        asked_as=getattr(made, "asked_as", ""),
     )
+
+
+def _captioner(card: RewriterCard | None, setup: Setup) -> str | None:
+    """The captioner that a card names, a path in it seen from the working directory."""
+    from grapebench.registry import is_file_spec
+
+    if card is None or card.captioner is None or setup.family != "compose":
+        return None
+    named = card.captioner
+    is_path = named.endswith(".toml") or is_file_spec(named)
+    return str((setup.base or Path()) / Path(named).expanduser()) if is_path else named
 
 
 def _check_fit(card: RewriterCard, path: Path, setup: Setup) -> None:

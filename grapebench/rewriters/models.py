@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grapebench.errors import UserError, missing_extra
 from grapebench.files import sha256_json
+from grapebench.rewriters.engines import Message
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +64,7 @@ def locate(name: str, base: Path, revision: str) -> Located:
             path = snapshot_download(name, revision=revision, allow_patterns=patterns)
     except Exception as error:
         raise UserError(
-            f"no model {name!r}: there is no folder {folder}, and the hub says: {_reason(error)}",
+            f"no model {name!r}: there is no folder {folder}, and the hub says: {reason(error)}",
             fix=f"give a folder, or on a machine with access run: hf download {name}",
         ) from error
     return Located(Path(path), commit=Path(path).name)
@@ -82,19 +83,20 @@ class Chat:
     context: int | None
     """How many tokens prompt and answer may come to; None where the model sets no limit."""
 
-    def render(self, messages: list[dict[str, str]]) -> str:
+    def render(self, messages: Sequence[Message]) -> str:
         """Chat messages as the text the model is prompted with, thinking switched off where the template can."""
         import jinja2
 
         options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
         try:
-            return str(self.tokenizer.apply_chat_template(messages, **options))
+            return str(self.tokenizer.apply_chat_template(list(messages), **options))
         except jinja2.TemplateError:
             # Some templates know no system role; then it opens the user's turn.
-            if len(messages) == 1:
+            if messages[0]["role"] != "system" or len(messages) == 1:
                 raise
-            joined = "\n\n".join(message["content"] for message in messages)
-            return str(self.tokenizer.apply_chat_template([{"role": "user", "content": joined}], **options))
+            joined = messages[0]["content"] + "\n\n" + messages[1]["content"]
+            turns = [{"role": "user", "content": joined}, *messages[2:]]
+            return str(self.tokenizer.apply_chat_template(turns, **options))
 
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text; the chat template has put the special tokens in already."""
@@ -103,21 +105,12 @@ class Chat:
         ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
-    def shorten(self, text: str, tokens: int) -> str:
-        """The text without at least its last `tokens` tokens, always shorter than before."""
-        ids = self.tokenise([text])[0]
-        if tokens >= len(ids):
-            return ""
-        # A token can hold part of a character: count characters by decoding, and always drop one at least.
-        kept = len(self.decode(ids[: len(ids) - tokens]))
-        return text[: min(kept, len(text) - 1)].rstrip()
-
     def decode(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
 
 @functools.lru_cache(maxsize=1)
-def load(folder: Path, adapter: Path | None, dtype: str, device: str) -> Chat:
+def load(folder: Path, adapter: Path | None, dtype: str, device: str, compiled: bool = False) -> Chat:
     """Load a chat model; the last one is kept, so that several seeds or tasks share it.
 
     Raises UserError where the folder holds no chat model or the device does not exist.
@@ -128,7 +121,7 @@ def load(folder: Path, adapter: Path | None, dtype: str, device: str) -> Chat:
     from grapebench.retrieval.device import resolve_device
 
     place = torch.device(resolve_device(device))
-    with _quiet():
+    with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder)
             model, found = AutoModelForCausalLM.from_pretrained(
@@ -143,7 +136,7 @@ def load(folder: Path, adapter: Path | None, dtype: str, device: str) -> Chat:
         except UserError:
             raise
         except Exception as error:  # each library below has errors of its own for a broken file
-            raise UserError(f"cannot be loaded as a language model: {_reason(error)}", file=folder) from error
+            raise UserError(f"cannot be loaded as a language model: {reason(error)}", file=folder) from error
     if found["missing_keys"]:
         # transformers would fill them with random numbers.
         raise UserError(f"the weights lack {min(found['missing_keys'])!r}", file=folder, fix="fetch the model again")
@@ -158,11 +151,14 @@ def load(folder: Path, adapter: Path | None, dtype: str, device: str) -> Chat:
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
     # The card alone says how to generate: sampling defaults that a model ships with would be a hidden setting.
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=ends, pad_token_id=padding)
+    if compiled:
+        # Prompts differ in length from batch to batch: without `dynamic` each length would be compiled anew.
+        model.forward = torch.compile(model.forward, dynamic=True)
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return Chat(model, tokenizer, place, frozenset(ends), padding, context)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The first line of what a library said."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
@@ -176,7 +172,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the loading bars and advice of transformers: they would break into the run's own progress."""
     from transformers.utils import logging
 

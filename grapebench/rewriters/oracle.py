@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from grapebench.errors import UserError
 from grapebench.files import sha256_file, sha256_json
 from grapebench.records import Query, Rewrite
 from grapebench.rewriters.setup import Setup
+
+FILE = "oracle.jsonl"
+"""Beside the dataset: the caption of every image."""
 
 
 class Oracle:
@@ -18,7 +22,7 @@ class Oracle:
     stored = False
 
     def __init__(self, setup: Setup) -> None:
-        self.path = setup.root / "oracle.jsonl"
+        self.path = setup.root / FILE
         if not self.path.is_file():
             raise UserError(
                 "no such file; it holds the caption of every image",
@@ -32,7 +36,7 @@ class Oracle:
 
     def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
         """One rewrite for each query. Raises UserError where an answer is unknown or has no caption."""
-        captions = self._captions()
+        captions = read_captions(self.path)
         for query in queries:
             if not query.positives:
                 raise UserError(f"query {query.id!r} has no labelled answer", fix="choose a split with public labels")
@@ -41,21 +45,23 @@ class Oracle:
                 raise UserError(f"no caption for image {target!r}, the answer of query {query.id!r}", file=self.path)
             yield Rewrite(query.id, texts=(captions[target],))
 
-    def _captions(self) -> dict[str, str]:
+
+def read_captions(path: Path) -> dict[str, str]:
+    """The caption of each image in a file of JSON lines. Raises UserError where a line is not a record."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError("not UTF-8", file=path) from error
+    captions: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise UserError("not UTF-8", file=self.path) from error
-        captions: dict[str, str] = {}
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line)
-                image, caption = record["image"], record["caption"]
-                if not (isinstance(image, str) and isinstance(caption, str) and caption.strip()):
-                    raise TypeError
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise UserError(
-                    'not a record of the form {"image": "<id>", "caption": "<text>"}', file=self.path, line=number
-                ) from error
-            captions[image] = caption
-        return captions
+            record = json.loads(line)
+            image, caption = record["image"], record["caption"]
+            if not (isinstance(image, str) and isinstance(caption, str) and caption.strip()):
+                raise TypeError
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise UserError(
+                'not a record of the form {"image": "<id>", "caption": "<text>"}', file=path, line=number
+            ) from error
+        captions[image] = caption
+    return captions

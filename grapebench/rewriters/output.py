@@ -2,8 +2,8 @@
 
 A model may answer in plain text or inside `<rewrite>…</rewrite>`. Thinking, code fences, labels ("Caption:"), list
 marks, bold type and quotation marks around the whole are dropped; of several lines the first that holds anything
-counts. A text that broke off at the token limit is used (a caption without its last words still finds its picture)
-and counted apart, unless the model was still thinking.
+counts, or each of them where a card says `answer = "lines"`. A text that broke off at the token limit is used (a
+caption without its last words still finds its picture) and counted apart, unless the model was still thinking.
 """
 
 from __future__ import annotations
@@ -58,20 +58,30 @@ def parse(raw: str) -> tuple[str, str | None]:
     return text, None
 
 
-def to_rewrite(
-    query: Query, raw: str, prompt_tokens: int = 0, completion_tokens: int = 0, trace: dict[str, str] | None = None
-) -> Rewrite:
-    """A model's output as the rewrite of its query; an unusable one becomes the original text, with the reason."""
-    text, fallback = parse(raw)
-    return Rewrite(
-        query.id,
-        texts=(query.text if fallback else text,),
-        raw=raw,
-        fallback=fallback,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        trace=trace or {},
-    )
+def parse_lines(raw: str) -> tuple[tuple[str, ...], str | None]:
+    """Every line of a model's output as a text of its own, in order, and why there is none.
+
+    Returns (texts, None), or ((), reason) with a reason of `parse`. Each line is read as `parse` reads an answer;
+    repeated ones, those without words and those that end with a colon (they announce the others) are dropped. An output
+    that opens with a refusal is one. Never raises; texts that came out, one a line, go in and come out unchanged.
+    """
+    text, unfinished = _without_thinking(raw)
+    if unfinished and not text.strip():
+        return (), "unfinished"
+    text = "\n".join(_TAGGED.findall(text)) or text
+    texts: dict[str, None] = {}
+    reasons: set[str] = set()
+    for line in text.splitlines():
+        read, reason = ("", "empty") if line.rstrip(" *_").endswith((":", "：")) else parse(line)
+        if reason == "refusal" and not texts:
+            return (), reason
+        if reason:
+            reasons.add(reason)
+        else:
+            texts[read] = None
+    if texts:
+        return tuple(texts), None
+    return (), "no words" if "no words" in reasons else "empty"
 
 
 def missing(query: Query) -> Rewrite:
@@ -92,10 +102,9 @@ def tally(rewrites: Iterable[Rewrite]) -> dict[str, dict[str, int]]:
 
 def _unwrap(text: str) -> str | None:
     """Take one layer off; None if nothing but unfinished thinking is left. Never longer than what went in."""
-    text = _THINKING.sub("", text)
-    text = _THOUGHT.sub("", text)
-    if found := _STILL_THINKING.search(text):
-        return text[: found.start()] if text[: found.start()].strip() else None
+    text, unfinished = _without_thinking(text)
+    if unfinished:
+        return text if text.strip() else None
     if tagged := _TAGGED.search(text):
         text = tagged[1]
     text = _STRAY_TAG.sub("", text)
@@ -108,3 +117,11 @@ def _unwrap(text: str) -> str | None:
         if line:
             return line
     return ""
+
+
+def _without_thinking(text: str) -> tuple[str, bool]:
+    """What is said outside of thinking, and whether it breaks off in the midst of thinking."""
+    text = _THINKING.sub("", text)
+    text = _THOUGHT.sub("", text)
+    found = _STILL_THINKING.search(text)
+    return (text, False) if found is None else (text[: found.start()], True)

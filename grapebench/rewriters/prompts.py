@@ -51,7 +51,7 @@ class Prompt:
             "query": (query.text if text is None else text).strip(),
             "language": LANGUAGES.get(query.language.split("-")[0].lower(), query.language),
         }
-        if self.family == "compose":
+        if "caption" in Template(self.user).get_identifiers():
             if query.reference_caption is None:
                 raise UserError(
                     f"the prompt uses $caption, and query {query.id!r} has no reference caption",
@@ -64,14 +64,13 @@ class Prompt:
         system_values = {name: values.get(name, "") for name in ("language",)}
         return [{"role": "system", "content": Template(self.system).substitute(system_values)}, user]
 
-    def rendered_sha256(self, query: Query) -> str:
-        """Hex SHA-256 of the prompt as one query fills it."""
-        return sha256_json(self.messages(query))
 
-
-def load(files: Mapping[str, str], family: str, base: Path, card: str | Path = "the card") -> Prompt | None:
+def load(
+    files: Mapping[str, str], family: str, base: Path, card: str | Path = "the card", sees: bool = False
+) -> Prompt | None:
     """The prompt of one family from the files a card names (paths relative to `base`); None where it names none.
 
+    A model that `sees` is shown the reference image, so that its prompt need not use $caption.
     Raises UserError for a key that is no family, a family without a file, an unreadable or empty file, and an unknown
     or missing variable.
     """
@@ -83,7 +82,8 @@ def load(files: Mapping[str, str], family: str, base: Path, card: str | Path = "
             raise UserError(f"prompts.{key}: unknown key", file=card, fix=f"allowed are {', '.join(allowed)}")
     if family not in files:
         raise UserError(f"no prompt for the family {family!r}", file=card, fix=f"name a file under prompts.{family}")
-    user = _read(base / files[family], (*REQUIRED[family], "language"), REQUIRED[family])
+    required = tuple(name for name in REQUIRED[family] if not (sees and name == "caption"))
+    user = _read(base / files[family], (*REQUIRED[family], "language"), required)
     system = _read(base / files["system"], ("language",), ()) if "system" in files else ""
     return Prompt(family, user, system)
 

@@ -23,3 +23,5 @@ class Setup:
     """'auto' (a GPU where there is one), 'cpu', 'cuda', 'cuda:1', …"""
     base: Path | None = None
     """The card's folder, where relative paths in its settings start; filled in by `open_rewriter`."""
+    task: str = ""
+    """The task's card, by name or by path; empty where a rewriter is opened for none."""

@@ -8,19 +8,23 @@ import json
 import sqlite3
 import sys
 import time
-import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error, sha256_json
 from grapebench.paths import data_dir
 from grapebench.records import Query, Rewrite
-from grapebench.rewriters import LoadedRewriter, output
+from grapebench.rewriters import LoadedRewriter, answers, output
+from grapebench.rewriters.samples import expand
 
 _TABLE = """CREATE TABLE IF NOT EXISTS rewrites
  (fingerprint TEXT NOT NULL, key TEXT NOT NULL, answer TEXT NOT NULL, PRIMARY KEY (fingerprint, key)) WITHOUT ROWID"""
+_PLAIN = {name: getattr(Rewrite(""), name) for name in Rewrite.__slots__ if name != "query_id"}
+"""What is not written down."""
+_TUPLES = ("texts", "images", "weights")
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _T = TypeVar("_T")
 Progress = Callable[[int, int], None]
@@ -130,27 +134,31 @@ def _read(connection: sqlite3.Connection, fingerprint: str, keys: Sequence[str])
 
 
 def _encode(rewrite: Rewrite) -> str:
-    fields = dataclasses.asdict(rewrite)
-    del fields["query_id"]
-    return json.dumps({name: value for name, value in fields.items() if value not in (None, 0, (), [], {})})
+    told = {name: getattr(rewrite, name) for name in _PLAIN}
+    return json.dumps({name: value for name, value in told.items() if value != _PLAIN[name]})
 
 
 def _decode(answer: str) -> Rewrite:
-    fields = json.loads(answer)
-    for name in ("texts", "images", "weights"):
-        fields[name] = tuple(fields.get(name, ()))
-    return Rewrite(query_id="", **fields)
+    told = json.loads(answer)
+    for name in _TUPLES:
+        if name in told:
+            told[name] = tuple(told[name])
+    if "vectors" in told:
+        told["vectors"] = tuple(map(tuple, told["vectors"]))
+    return Rewrite("", **told)
 
 
-def query_key(loaded: LoadedRewriter, query: Query, seed: int) -> str:
+def query_key(loaded: LoadedRewriter, query: Query, seed: int, beside: Any = None) -> str:
     """Hash of everything but the rewriter that determines its answer to one query.
 
     A greedy rewriter answers equal texts equally; for a sampled one (or one that is not known) the whole query and
-    the seed count.
+    the seed count. `beside` is what else the answer depends on, as JSON: the hash of an image that is shown.
     """
     if loaded.sampled:
-        return sha256_json([dataclasses.asdict(query), seed])
-    return sha256_json([query.text, query.language, query.reference, query.reference_caption])
+        told: list[Any] = [{name: getattr(query, name) for name in Query.__slots__}, seed]
+    else:
+        told = [query.text, query.language, query.reference, query.reference_caption]
+    return sha256_json(told if beside is None else [*told, beside])
 
 
 def rewrite_all(
@@ -160,80 +168,94 @@ def rewrite_all(
     seed: int,
     progress: Progress | None = None,
 ) -> list[Rewrite]:
-    """One rewrite for each query, in their order.
+    """One rewrite for each query, in their order, made of as many answers as the rewriter wants: see `all_answers`."""
+    found = all_answers(loaded, queries, store, seed, loaded.samples, progress)
+    if loaded.combine is None:
+        return [some[0] for some in found]
+    return [loaded.combine(query, some) for query, some in zip(queries, found, strict=True)]
+
+
+def all_answers(
+    loaded: LoadedRewriter,
+    queries: Sequence[Query],
+    store: RewriteStore,
+    seed: int,
+    samples: int,
+    progress: Progress | None = None,
+) -> list[list[Rewrite]]:
+    """`samples` answers to each query, in their order, before anything is combined.
 
     Only what is not stored is asked for, equal questions once; each answer is stored as it comes, so that after a
-    kill or an error the same call goes on from there. A query without an answer gets its own text, with fallback
-    'missing'. Raises UserError where the rewriter fails or its answers do not fit the queries.
+    kill or an error the same call goes on from there. What failed is not stored; a query without an answer gets its
+    own text, with fallback 'missing'. Raises UserError where the rewriter fails, its answers do not fit the queries,
+    or it gives the same answer each time and several are wanted.
     """
-    keys = [query_key(loaded, query, seed) if loaded.stored else str(place) for place, query in enumerate(queries)]
-    answers = store.lookup(loaded.fingerprint, list(dict.fromkeys(keys))) if loaded.stored else {}
+    if samples > 1 and not loaded.sampled:
+        raise UserError(f"{loaded.name} does not sample: {samples} answers would be the same", fix="let it sample")
+    asked = [one for query in queries for one in expand(query, samples)]
+    if samples > 1 and len({one.id for one in asked}) != samples * len({query.id for query in queries}):
+        raise UserError("some query is named like a sample of another: 'id' and 'id#1'")
+    keys = _keys(loaded, queries, asked, seed)
+    found = store.lookup(loaded.asked_as or loaded.fingerprint, list(dict.fromkeys(keys))) if loaded.stored else {}
     waiting: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
-        if key not in answers:
+        if key not in found:
             waiting.setdefault(key, []).append(place)
-    done = len(queries) - sum(map(len, waiting.values()))
+    lacking = Counter(place // samples for places in waiting.values() for place in places)
     if progress:
-        progress(done, len(queries))
-    asked = {queries[places[0]].id: key for key, places in waiting.items()}
-    by_id = {queries[places[0]].id: queries[places[0]] for places in waiting.values()}
-    for rewrite in _answers(loaded, by_id) if by_id else ():
-        key = asked[rewrite.query_id]
-        answers[key] = rewrite
-        if loaded.stored:
-            store.put(loaded.fingerprint, {key: rewrite})
-        done += len(waiting[key])
+        progress(len(queries) - len(lacking), len(queries))
+    questions = {key: asked[places[0]] for key, places in waiting.items()}
+    paid = loaded.stored and getattr(loaded.rewriter, "paid", False)
+    for key, rewrite in (_ask_once if paid else _ask)(loaded, store, questions) if questions else ():
+        found[key] = rewrite
+        for place in waiting[key]:
+            lacking[place // samples] -= 1
+            if not lacking[place // samples]:
+                del lacking[place // samples]
         if progress:
-            progress(done, len(queries))
+            progress(len(queries) - len(lacking), len(queries))
+    by_query = [keys[start : start + samples] for start in range(0, len(keys), samples)]
     return [
-        dataclasses.replace(answers[key], query_id=query.id) if key in answers else output.missing(query)
-        for key, query in zip(keys, queries, strict=True)
+        [dataclasses.replace(found[key], query_id=query.id) if key in found else output.missing(query) for key in some]
+        for query, some in zip(queries, by_query, strict=True)
     ]
 
 
-def _answers(loaded: LoadedRewriter, queries: Mapping[str, Query]) -> Iterator[Rewrite]:
-    """The rewriter's answers, checked one by one."""
-    seen: set[str] = set()
-    try:
-        for answer in loaded.rewriter.rewrite(list(queries.values())):
-            yield _checked(loaded.name, answer, queries, seen)
-    except UserError:
-        raise
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        file, line = _place(error, loaded) or (None, None)
-        raise UserError(
-            f"rewriter {loaded.name!r} failed after {len(seen)} of {len(queries)} queries: {said}", file=file, line=line
-        ) from error
+def _keys(loaded: LoadedRewriter, queries: Sequence[Query], asked: Sequence[Query], seed: int) -> list[str]:
+    """The key of each question, each query asked equally often."""
+    if not loaded.stored:
+        return [str(place) for place in range(len(asked))]
+    depends_on = getattr(loaded.rewriter, "depends_on", None)
+    beside = depends_on(queries) if depends_on else [None] * len(queries)
+    samples = len(asked) // max(len(queries), 1)
+    return [query_key(loaded, one, seed, beside[place // samples]) for place, one in enumerate(asked)]
 
 
-def _checked(name: str, answer: object, queries: Mapping[str, Query], seen: set[str]) -> Rewrite:
-    """One answer as it may be stored. Raises UserError where it fits no query or no shape."""
-    if not isinstance(answer, Rewrite):
-        raise UserError(f"rewriter {name!r} gave a {type(answer).__name__}", fix="yield grapebench.records.Rewrite")
-    query = queries.get(answer.query_id)
-    if query is None:
-        raise UserError(f"rewriter {name!r} answered a query it was not asked: {answer.query_id!r}")
-    if query.id in seen:
-        raise UserError(f"rewriter {name!r} answered query {query.id!r} twice")
-    for field in ("texts", "images"):
-        value = getattr(answer, field)
-        if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
-            raise UserError(f"rewriter {name!r}, query {query.id!r}: {field} must be a tuple of str, not {value!r}")
-    parts = len(answer.texts) + len(answer.images)
-    if answer.weights and len(answer.weights) != parts:
-        raise UserError(
-            f"rewriter {name!r}, query {query.id!r}: {len(answer.weights)} weights for {parts} texts and images"
+def _ask(loaded: LoadedRewriter, store: RewriteStore, questions: Mapping[str, Query]) -> Iterator[tuple[str, Rewrite]]:
+    """Each question's key and its answer, stored as it comes."""
+    keys = {query.id: key for key, query in questions.items()}
+    started = time.perf_counter()
+    for rewrite in answers.checked(loaded, {query.id: query for query in questions.values()}):
+        key = keys[rewrite.query_id]
+        rewrite = dataclasses.replace(rewrite, seconds=time.perf_counter() - started)
+        if loaded.stored and not answers.failed(rewrite):
+            store.put(loaded.asked_as or loaded.fingerprint, {key: rewrite})
+        yield key, rewrite
+        started = time.perf_counter()
+
+
+def _ask_once(
+    loaded: LoadedRewriter, store: RewriteStore, questions: Mapping[str, Query]
+) -> Iterator[tuple[str, Rewrite]]:
+    """The same, for answers that cost money: what another process is asking for is waited for."""
+    from grapebench.rewriters.claims import Claims, ask_once
+
+    name = loaded.asked_as or loaded.fingerprint
+    with Claims(store.path, getattr(loaded.rewriter, "lease", None)) as claims:
+        yield from ask_once(
+            claims,
+            name,
+            list(questions),
+            lambda keys: store.lookup(name, keys),
+            lambda keys: _ask(loaded, store, {key: questions[key] for key in keys}),
         )
-    seen.add(query.id)
-    if not answer.images and not any(text.strip() for text in answer.texts):
-        reason = answer.fallback or "empty"
-        return dataclasses.replace(answer, texts=(query.text,), weights=(), fallback=reason)
-    return answer
-
-
-def _place(error: Exception, loaded: LoadedRewriter) -> tuple[str, int] | None:
-    """File and line of the rewriter's own code that an error passed through last."""
-    own = getattr(sys.modules.get(type(loaded.rewriter).__module__), "__file__", None)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
-    return (own, lines[-1] or 1) if own and lines else None

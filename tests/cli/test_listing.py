@@ -11,6 +11,7 @@ NAMES = {
     "tasks": catalog.task_names,
     "rewriters": catalog.rewriter_names,
     "retrievers": catalog.retriever_names,
+    "captioners": catalog.captioner_names,
 }
 
 

@@ -220,6 +220,37 @@ def test_a_retriever_that_has_seen_the_images_is_told_and_noted(
     assert "warning" not in capsys.readouterr().err, "of a retriever without a card nothing is known"
 
 
+def test_answers_that_never_came_are_told_and_asked_for_again(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The third query has no answer as long as the file `down` is there."""
+    (place / "flaky.py").write_text(
+        "from pathlib import Path\n"
+        "from grapebench.records import Rewrite\n\n\n"
+        "class Flaky:\n"
+        "    fingerprint = 'flaky'\n\n"
+        "    def rewrite(self, queries):\n"
+        "        for query in queries:\n"
+        "            if query.id != 'q-i02' or not Path('down').exists():\n"
+        "                yield Rewrite(query.id, texts=(query.text.replace('x', ''),))\n"
+    )
+    (place / "down").touch()
+    command = [word.replace("rewriters.py:StripPrefix", "flaky.py:Flaky") for word in arguments("--json")]
+    for _ in range(2):
+        assert main(command) == 0
+        out, err = capsys.readouterr()
+        first = json.loads(out)
+        assert first["unanswered"] == first["fallbacks"] == {"missing": 1}
+        (said,) = [line for line in err.splitlines() if "warning" in line]
+        assert "flaky: answers to 1 of 24 queries never came (missing: 1); the same command asks for them again" in said
+    (place / "down").unlink()
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    second = json.loads(out)
+    assert second["unanswered"] == {} and second["id"] == first["id"] and "warning" not in err
+    assert second["metrics"]["R@1"] == 1 > first["metrics"]["R@1"]
+
+
 def test_a_broken_result_in_the_store_is_named(
     place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
 ) -> None:

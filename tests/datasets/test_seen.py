@@ -55,6 +55,14 @@ def test_the_hash_is_what_the_files_format_says() -> None:
     )
 
 
+def test_what_was_seen_in_two_ways() -> None:
+    one, other = seen.whole([task(("a", "b"), "one")]), seen.whole([task(("b", "c"), "two")])
+    both = seen.together(one, other)
+    assert both == seen.whole([task(("a", "b"), "one"), task(("b", "c"), "two")])
+    assert seen.together(one, None) == seen.together(None, one) == seen.together(one, one) == one
+    assert seen.together(None, None) is None
+
+
 def test_a_record_is_sorted_stable_and_read_back(tmp_path: Path) -> None:
     one, other = task(("b", "a"), "two"), task(("a", "c", "图"), "one", split="train")
     found = seen.record(tmp_path / "a.json", [one, other])

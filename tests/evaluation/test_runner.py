@@ -1,4 +1,4 @@
-"""The runner on a made-up world: a picture's bytes are its caption, and the retriever knows English words."""
+"""The runner on the made-up world of `world.py`."""
 
 from __future__ import annotations
 
@@ -8,164 +8,34 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from grapebench.errors import UserError
-from grapebench.evaluation import runner
 from grapebench.evaluation.figures import ImagePlaces, Places, figures, image_sheet, query_sheet
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.evaluation.score import score_run
 from grapebench.evaluation.trec import read_run
 from grapebench.leaderboard import artifacts, store
 from grapebench.leaderboard.results import Result
-from grapebench.records import Dataset, Gallery, Query, Rewrite, Task
+from grapebench.records import Gallery, Query, Rewrite, Task
 from grapebench.rewriters import LoadedRewriter
-from grapebench.rewriters.setup import Setup
-
-COLOURS = ("red", "green", "blue", "black")
-SHAPES = ("circle", "square", "star", "moon", "fish")
-PLACES = ("sky", "sand", "snow")
-FILES = (
-    "image_to_text.trec.gz", "per_image.parquet", "per_query.parquet", "queries.jsonl.gz", "rewrites.jsonl.gz",
-    "run.trec.gz",
+from tests.evaluation.world import (
+    CAPTIONS,
+    FILES,
+    SHAPES,
+    Memory,
+    Strip,
+    Words,
+    by_shape,
+    go,
+    graded,
+    loaded,
+    task_of,
+    unlabelled,
+    vectors,
 )  # fmt: skip
-CAPTIONS = [f"{colour} {shape} {place}" for colour in COLOURS for shape in SHAPES for place in PLACES]
-
-
-class Memory:
-    """An ImageSource of captions."""
-
-    def __init__(self, captions: dict[str, str]) -> None:
-        self.captions = captions
-
-    def read(self, image_id: str) -> bytes:
-        return self.captions[image_id].encode()
-
-    def missing(self, image_ids: Iterable[str]) -> list[str]:
-        return [image for image in image_ids if image not in self.captions]
-
-    def sha256(self, image_ids: Sequence[str]) -> list[str]:
-        return [hashlib.sha256(self.read(image)).hexdigest() for image in image_ids]
-
-
-def word_vector(word: str) -> np.ndarray:
-    return np.random.default_rng(list(word.encode())).normal(size=16)
-
-
-def vectors(texts: Sequence[str]) -> np.ndarray:
-    rows = np.stack([sum(map(word_vector, text.split())) for text in texts])
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-class Words:
-    """A Retriever that counts its work."""
-
-    description: dict[str, Any] = {"weights_sha256": "5" * 64}  # noqa: RUF012
-
-    def __init__(self, fingerprint: str = "words") -> None:
-        self.fingerprint = fingerprint
-        self.encoded = 0
-
-    def encode_images(self, images: Sequence[bytes], names: Sequence[str]) -> np.ndarray:
-        self.encoded += len(images)
-        return vectors([image.decode() for image in images])
-
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        self.encoded += len(texts)
-        return vectors(texts)
-
-
-class Strip:
-    """Removes the prefix that the retriever does not know from each word; stops after `stop` queries."""
-
-    def __init__(self, stop: int | None = None) -> None:
-        self.stop = stop
-        self.asked: list[str] = []
-
-    def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
-        for query in queries:
-            if len(self.asked) == self.stop:
-                raise KeyboardInterrupt
-            self.asked.append(query.id)
-            if query.id == "q7":
-                yield Rewrite(query.id, texts=(query.text,), raw="…", fallback="no words", completion_tokens=1)
-            else:
-                text = query.text.replace("x", "")
-                yield Rewrite(query.id, texts=(text,), raw=text, prompt_tokens=5, completion_tokens=3)
-
-
-def loaded(made: Any, name: str = "strip", **changes: Any) -> LoadedRewriter:
-    return LoadedRewriter(name, made, None, f"fingerprint of {name}", {"name": name}, sampled=False, **changes)
-
-
-def foreign(text: str) -> str:
-    return " ".join(f"x{word}" for word in text.split())
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home and a data folder of this test's own."""
-    monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path / "home"))
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "captions.json").write_text("{}")
-    return folder
-
-
-def task_of(
-    root: Path, queries: Sequence[Query], protocol: str, family: str, captions: list[str] = CAPTIONS, **more: Any
-) -> Task:
-    gallery = Gallery(
-        tuple(f"i{n}" for n in range(len(captions))),
-        Memory({f"i{n}": text for n, text in enumerate(captions)}),
-        more.pop("categories", ()),
-    )
-    dataset = Dataset(tuple(queries), gallery, files=(root / "captions.json",), notes=("made up",), **more)
-    return Task("words", "mini", "test", family, protocol, 1, dataset, root)
-
-
-@pytest.fixture
-def task(root: Path) -> Task:
-    queries = [
-        Query(f"q{n}", foreign(text), (f"i{n}",), language=("de", "zh")[n % 2]) for n, text in enumerate(CAPTIONS)
-    ]
-    return task_of(root, queries, "retrieval", "translate")
-
-
-@pytest.fixture
-def composed(root: Path) -> Task:
-    queries = [
-        Query(
-            f"q{n}",
-            "snow instead",
-            (f"i{n + 2}",),
-            reference=f"i{n}",
-            excluded=(f"i{n}",),
-            subset=tuple(f"i{m}" for m in range(n + 1, n + 6)),
-        )
-        for n in range(0, 54, 3)
-    ]
-    return task_of(root, queries, "composed", "compose")
-
-
-def go(task: Task, rewriter: Any = None, retriever: Any = None, into: Path | None = None, **changes: Any) -> Path:
-    seed = changes.pop("seed", 0)
-    setup = Setup("mini", task.family, seed, task.root)  # type: ignore[arg-type]
-    if not isinstance(rewriter, LoadedRewriter):
-        rewriter = loaded(rewriter or Strip())
-    return runner.run(
-        task,
-        rewriter,
-        retriever or Words(),
-        retriever_name="words",
-        setup=setup,
-        into=into or task.root.parent / "results",
-        command="grapebench run",
-        **changes,
-    )
 
 
 def sorted_ranks(task: Task, texts: Sequence[str]) -> np.ndarray:
@@ -243,29 +113,6 @@ def test_inflation_is_what_the_cosines_say(task: Task) -> None:
     assert got == pytest.approx([column.mean() for column in expected], abs=1e-4)
     table = artifacts.read_table(folder / "per_query.parquet")
     assert figures.margin == pytest.approx(np.mean(table["similarity_margin"]), abs=1e-12), "what is stored is averaged"
-
-
-def by_shape(root: Path, protocol: str) -> Task:
-    """The category of a picture is its shape; its group is whether it lives."""
-    shapes = [caption.split()[1] for caption in CAPTIONS]
-    queries = [
-        Query(f"q{n}", foreign(text), (f"i{n}",), category=shape)
-        for n, (text, shape) in enumerate(zip(CAPTIONS, shapes, strict=True))
-    ]
-    groups = {shape: "alive" if shape == "fish" else "lifeless" for shape in SHAPES}
-    return task_of(root, queries, protocol, "translate", categories=tuple(shapes), groups=groups)
-
-
-def graded(composed: Task) -> Task:
-    """Half of the queries have an image that is half right, and one that is wrong."""
-    queries = [
-        dataclasses.replace(query, grades=((query.positives[0], 1.0), (query.subset[0], 0.5), (query.subset[3], -1.0)))
-        if n % 2
-        else query
-        for n, query in enumerate(composed.queries)
-    ]
-    dataset = dataclasses.replace(composed.dataset, queries=tuple(queries))
-    return dataclasses.replace(composed, protocol="graded", dataset=dataset)
 
 
 def test_the_run_file_scores_the_same(task: Task, composed: Task) -> None:
@@ -383,7 +230,8 @@ def test_a_killed_run_goes_on_where_it_was(task: Task) -> None:
     result = store.load(go(task, resumed))
     assert len(killed.asked) == 25 and set(killed.asked) | set(resumed.asked) == {q.id for q in task.queries}
     assert not set(killed.asked) & set(resumed.asked)
-    assert result.cost.rewritten == 35 and result.cost.prompt_tokens == 5 * 59, "tokens are of all, time of this run"
+    assert result.cost.rewritten == 35 and result.cost.prompt_tokens == 5 * 59, "tokens are of all"
+    assert result.cost.ms_per_query is not None and result.cost.ms_per_query > 0
 
 
 def test_a_run_killed_while_encoding_keeps_its_rewrites(task: Task) -> None:
@@ -458,11 +306,16 @@ def test_composed_queries(composed: Task, tmp_path: Path) -> None:
                 assert query.reference_caption is not None
                 yield Rewrite(query.id, texts=(query.reference_caption.rsplit(" ", 1)[0] + " snow",))
 
+        def rendered_sha256(self, queries: Sequence[Query]) -> str:
+            assert all(query.reference_caption is not None for query in queries), "captions are part of a prompt"
+            return f"hash of {len(queries)} prompts"
+
     captioned = loaded(Compose(), "compose", captioner=f"{tmp_path / 'captioner.py'}:Read")
     folder = go(composed, captioned)
     result = store.load(folder)
     assert result.metrics["R@1"] == result.metrics["R_subset@1"] == 1
     assert result.rewriter.captioner is not None and result.determinants["captioner"]
+    assert result.rewriter.description["rendered_sha256"] == f"hash of {result.queries} prompts"
     assert "R@50" in result.metrics and "R_subset@3" in result.metrics
     table = artifacts.read_table(folder / "per_query.parquet")
     assert set(table["candidates"]) == {59}
@@ -515,15 +368,6 @@ def test_rewrites_are_kept_as_they_were(task: Task) -> None:
     }
     seventh = list(artifacts.read_lines(go(task, loaded(Strip(), "other")) / "rewrites.jsonl.gz"))[7]
     assert seventh == {"query_id": "q7", "raw": "…", "fallback": "no words"}, "searched as it came"
-
-
-def unlabelled(task: Task, count: int, protocol: str | None = None) -> Task:
-    """The first so many queries without their positives."""
-    queries = tuple(
-        dataclasses.replace(query, positives=()) if n < count else query for n, query in enumerate(task.queries)
-    )
-    dataset = dataclasses.replace(task.dataset, queries=queries)
-    return dataclasses.replace(task, dataset=dataset, protocol=protocol or task.protocol)
 
 
 def test_a_split_that_is_labelled_in_part_is_refused_before_any_work(task: Task) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from grapebench.evaluation import metrics
 from grapebench.evaluation.figures import figures, query_sheet
 from grapebench.evaluation.protocols import PROTOCOLS, graded_images
-from grapebench.evaluation.search import RUN_DEPTH, TEXTS, image_places, listings, precisions, side
+from grapebench.evaluation.search import RUN_DEPTH, TEXTS, image_places, listings, side
+from grapebench.evaluation.ways import precisions
 from grapebench.records import Gallery, Query
 
 NO_IMAGES: Any = None
@@ -153,7 +154,7 @@ def test_average_precision_agrees_with_a_full_sort(data: st.DataObject) -> None:
 
 def test_average_precision_in_several_blocks_agrees_with_ir_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     ir = pytest.importorskip("ir_measures")
-    monkeypatch.setattr("grapebench.evaluation.search._BLOCK_VALUES", 1000)
+    monkeypatch.setattr("grapebench.evaluation.ways._BLOCK_VALUES", 1000)
     random = np.random.default_rng(3)
     queries, rows = unit(random, 70), unit(random, 300)
     wanted, found = random.integers(0, 10, 70), random.integers(0, 10, 300)

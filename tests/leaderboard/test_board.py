@@ -215,6 +215,43 @@ def test_two_rewriters_of_one_name_are_told_apart(make_result: Any) -> None:
     assert [row.label for row in table.rows] == ["llm (22222222)", "llm (11111111)"]
 
 
+def captioned(make_result: Any, r10: float, captioner: str | None, **more: Any) -> Any:
+    """A result of `llm` with the captioner's name in its record and its hash among the determinants."""
+    result = make_result("llm", r10, **more)
+    rewriter = result.rewriter.model_copy(update={"captioner": captioner})
+    told = {"name": captioner, "fingerprint": str(r10)} if captioner else None
+    return result.model_copy(update={"rewriter": rewriter, "determinants": result.determinants | {"captioner": told}})
+
+
+def test_two_captioners_of_one_rewriter_are_told_apart(make_result: Any) -> None:
+    (table,) = board.tables([captioned(make_result, 0.5, "bank"), captioned(make_result, 0.4, "blip")])
+    assert [row.label for row in table.rows] == ["llm (bank)", "llm (blip)"]
+    other = captioned(make_result, 0.3, "bank", fingerprint="1" * 64)
+    (table,) = board.tables([captioned(make_result, 0.5, "bank"), captioned(make_result, 0.4, "blip"), other])
+    assert [row.label.split(",")[0] for row in table.rows] == ["llm (bank", "llm (blip", "llm (bank"]
+    assert len({row.label for row in table.rows}) == 3
+    (table,) = board.tables([captioned(make_result, 0.5, "bank"), captioned(make_result, 0.4, "bank")])
+    labels = [row.label for row in table.rows]
+    assert len(set(labels)) == 2 and all(label.startswith("llm (captions ") for label in labels)
+    (table,) = board.tables([captioned(make_result, 0.5, "bank"), make_result("identity", 0.4)])
+    assert [row.label for row in table.rows] == ["llm", "identity"]
+
+
+def test_cost_says_what_is_known(make_result: Any) -> None:
+    def spent(**changes: Any) -> None:
+        result = make_result("llm", seed=len(made))
+        made.append(result.model_copy(update={"cost": result.cost.model_copy(update=changes)}))
+
+    made: list[Any] = []
+    spent(prompt_tokens=30_000, completion_tokens=12_000, ms_per_query=4.0, money=0.5)
+    spent(prompt_tokens=40_000, completion_tokens=12_000, ms_per_query=None, money=0.25)
+    (table,) = board.tables(made)
+    assert render.cost(table.rows[0]) == "35 + 12 tokens, 4.0 ms, 0.375 paid"
+    made = []
+    spent(prompt_tokens=0, completion_tokens=0, ms_per_query=None)
+    assert render.cost(board.tables(made)[0].rows[0]) == "–"
+
+
 @pytest.mark.parametrize(("value", "shown"), [(0.04, "+4.0"), (-0.0004, "+0.0"), (-0.04, "-4.0"), (0.0, "+0.0")])
 def test_differences_have_a_sign(value: float, shown: str) -> None:
     assert render.difference(board.Figure(value)) == shown

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from grapebench import files
 from grapebench.errors import UserError
 from grapebench.leaderboard import store
 from grapebench.leaderboard.results import SCHEMA_VERSION
@@ -39,7 +40,7 @@ def test_broken_results_are_named_and_the_rest_is_found(tmp_path: Path, make_res
     edit(broken["b"], suite="tiny")
     edit(broken["c"], schema_version=SCHEMA_VERSION + 1)
     edit(broken["d"], determinants={"task": "cirr", "seed": 5})
-    (broken["e"] / "rewrites.jsonl.gz").unlink()
+    edit(broken["e"], files={"more.jsonl.gz": "0" * 64})
     (broken["f"] / "result.json").write_bytes(b"\xff\xfe")
     edit(broken["g"], protocol="recal")
     edit(broken["h"], protocol="category-map")
@@ -106,6 +107,20 @@ def test_publish_leaves_out_the_run_file_and_the_texts(tmp_path: Path, make_resu
     assert [one.folder for one in store.find([tmp_path / "board"])[0]] == [goal]
 
 
+def test_publish_leaves_out_rewrites_that_are_large_and_keeps_the_ranks(
+    tmp_path: Path, make_result: Any, save_result: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrites = b"rewrites" * 100
+    folder = save_result(tmp_path / "mine", make_result())
+    (folder / "rewrites.jsonl.gz").write_bytes(rewrites)
+    hashes = json.loads((folder / "result.json").read_text())["files"]
+    edit(folder, files=hashes | {"rewrites.jsonl.gz": files.sha256(rewrites)})
+    monkeypatch.setattr(store, "PUBLISHED_BYTES", (folder / "result.json").stat().st_size + 300)
+    goal = store.publish(folder, tmp_path / "board")
+    assert sorted(path.name for path in goal.iterdir()) == ["per_image.parquet", "per_query.parquet", "result.json"]
+    assert "rewrites.jsonl.gz" in store.load(goal, hashes=True).files
+
+
 def test_publish_refuses_what_is_too_large_or_changed(
     tmp_path: Path, make_result: Any, save_result: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +130,10 @@ def test_publish_refuses_what_is_too_large_or_changed(
     goal = store.publish(folder, tmp_path / "small board")
     assert sorted(path.name for path in goal.iterdir()) == ["result.json", "rewrites.jsonl.gz"], "the ranks stay out"
     monkeypatch.setattr(store, "PUBLISHED_BYTES", size)
+    goal = store.publish(folder, tmp_path / "smaller board")
+    assert [path.name for path in goal.iterdir()] == ["result.json"], "and the rewrites"
+    assert [one.folder for one in store.find([tmp_path / "smaller board"])[0]] == [goal]
+    monkeypatch.setattr(store, "PUBLISHED_BYTES", size - 1)
     with pytest.raises(UserError, match="at most"):
         store.publish(folder, tmp_path / "board")
     (folder / "rewrites.jsonl.gz").write_bytes(b"x")

@@ -14,7 +14,8 @@ import pytest
 from grapebench.errors import UserError
 from grapebench.records import Gallery, Rewrite
 from grapebench.retrieval import encode
-from grapebench.retrieval.encode import gallery_vectors, image_vectors, query_vectors, text_vectors
+from grapebench.retrieval.encode import gallery_vectors, image_vectors, query_vectors, search_vectors, text_vectors
+from grapebench.retrieval.fused import Fused
 from grapebench.retrieval.store import EmbeddingStore
 
 
@@ -232,7 +233,7 @@ def test_rewrites_become_weighted_sums(gallery: Gallery) -> None:
 @pytest.mark.parametrize(
     ("rewrite", "message"),
     [
-        (Rewrite("7"), "'7' has neither text nor image"),
+        (Rewrite("7"), "'7' has neither text nor image nor vector"),
         (Rewrite("7", texts=("x", "y"), weights=(1.0,)), "2 parts and 1 weights"),
         (Rewrite("7", texts=("x", "x"), weights=(1.0, -1.0)), "'7' cancel each other out"),
     ],
@@ -240,6 +241,61 @@ def test_rewrites_become_weighted_sums(gallery: Gallery) -> None:
 def test_rewrites_without_a_vector_are_refused(rewrite: Rewrite, message: str, gallery: Gallery) -> None:
     with pytest.raises(UserError, match=message):
         query_vectors([rewrite], gallery, Hashing())
+
+
+def own(*numbers: float) -> tuple[float, ...]:
+    return (*numbers, *(0.0,) * (6 - len(numbers)))
+
+
+def test_vectors_of_the_rewrites_own(gallery: Gallery) -> None:
+    odd = (np.float32(0.6), np.float32(0.8))
+    rewrites = [
+        Rewrite("1", vectors=(own(*map(float, odd)),)),
+        Rewrite("2", texts=("x",), images=("a",), vectors=(own(0, 0, 1.0),), weights=(1.0, 2.0, 3.0)),
+    ]
+    found = query_vectors(rewrites, gallery, Hashing())
+    assert found.dtype == np.float32 and found[0, :2].tolist() == list(odd), "a lone one as it is"
+    x, a = (Hashing.vector(data).astype(np.float64) for data in (b"x", b"1"))
+    total = x + 2 * a + 3 * np.array(own(0, 0, 1.0))
+    np.testing.assert_allclose(found[1], total / np.linalg.norm(total), atol=1e-6)
+
+
+def test_what_is_not_fused_by_the_mean_keeps_its_parts(gallery: Gallery) -> None:
+    rewrites = [
+        Rewrite("1", texts=("x", "y"), images=("b",), vectors=(own(1.0),), weights=(1.0, 2.0, 3.0, 4.0), fusion="rrf"),
+        Rewrite("2", texts=("x", "z")),
+        Rewrite("3", texts=("z",), fusion="max", weights=(0.5,)),
+    ]
+    found = search_vectors(rewrites, gallery, Hashing())
+    assert isinstance(found, Fused)
+    assert (found.counts.tolist(), found.weights[:4].tolist()) == ([4, 1, 1], [1.0, 2.0, 3.0, 4.0])
+    x, y, b, z = (Hashing.vector(data) for data in (b"x", b"y", b"2", b"z"))
+    assert found.parts[:4].tolist() == [x.tolist(), y.tolist(), b.tolist(), list(own(1.0))]
+    single = query_vectors(rewrites[1:], gallery, Hashing())
+    assert found.parts[4:].tolist() == single.tolist() and single[1].tolist() == z.tolist()
+    with pytest.raises(UserError, match="query '1' is fused by 'rrf': it has no single vector"):
+        query_vectors(rewrites, gallery, Hashing())
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "message"),
+    [
+        (Rewrite("7", vectors=((0.6, 0.8),)), r"'7' holds a vector of shape \(2,\), and the retriever's are of \(6,\)"),
+        (Rewrite("7", vectors=(own(0.6, 0.9),)), "'7' holds a vector that is not of length 1; divide it"),
+        (Rewrite("7", vectors=(own(float("nan")),)), "not of length 1"),
+        (Rewrite("7", vectors=(own(1e300),)), "not of length 1"),
+        (Rewrite("7", vectors=(("one",),)), "'7' holds a vector that is not one of numbers"),  # type: ignore[arg-type]
+        (
+            Rewrite("7", texts=("x", "y"), fusion="rrf", weights=(1.0, 0.0)),
+            "'rrf' and has a weight that is not above 0",
+        ),
+        (Rewrite("7", texts=("x", "y"), fusion="max", weights=(1.0, 2.0)), "'max', which weighs nothing"),
+        (Rewrite("7", texts=("x", "y"), fusion="sum"), "unknown fusion 'sum'; there is: mean"),  # type: ignore[arg-type]
+    ],
+)
+def test_parts_that_cannot_be_fused_are_refused(rewrite: Rewrite, message: str, gallery: Gallery) -> None:
+    with pytest.raises(UserError, match=message):
+        search_vectors([rewrite], gallery, Hashing())
 
 
 @pytest.mark.parametrize("factor", [0.0, 1.1, np.nan])

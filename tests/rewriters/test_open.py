@@ -95,6 +95,24 @@ def test_a_suite_overrides_single_settings(tmp_path: Path) -> None:
     assert texts == [0, 1]
 
 
+def test_a_suite_overrides_single_prompts_and_the_captioner(tmp_path: Path) -> None:
+    text = (
+        'name = "c"\ntitle = ""\nabout = ""\nmechanism = "mine.py:Told"\ncaptioner = "blip2"\n'
+        '[prompts]\nsystem = "s.txt"\ncompose = "c.txt"\n'
+        '[mini]\ncaptioner = "bank"\n[mini.prompts]\ncompose = "m.txt"\n'
+    )
+    for name in "scm":
+        write(tmp_path / f"{name}.txt", f"{name} $query $caption" if name != "s" else name)
+    constructor = "    def __init__(self, prompt):\n        self.prompt = prompt\n"
+    write(tmp_path / "mine.py", f"class Told:\n{constructor}    def rewrite(self, queries):\n        return []\n")
+    card = write(tmp_path / "c.toml", text)
+    mini, full = (open_rewriter(card, setup(tmp_path, suite=suite)) for suite in ("mini", "full"))
+    assert (mini.captioner, full.captioner) == ("bank", "blip2")
+    assert [one.rewriter.prompt.user[0] for one in (mini, full)] == ["m", "c"]  # type: ignore[attr-defined]
+    assert [one.rewriter.prompt.system for one in (mini, full)] == ["s", "s"]  # type: ignore[attr-defined]
+    assert mini.fingerprint != full.fingerprint
+
+
 def test_the_llm_card_takes_its_suite_and_family(tiny_lm: Path, tmp_path: Path) -> None:
     base = catalog.folder() / "baselines"
     text = (base / "llm.toml").read_text(encoding="utf-8").replace('"prompts/', f'"{base}/prompts/')

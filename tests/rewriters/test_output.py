@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grapebench.records import Query
-from grapebench.rewriters.output import parse, tally, to_rewrite
+from grapebench.records import Rewrite
+from grapebench.rewriters.output import parse, parse_lines, tally
 
 PIECES = st.lists(
     st.one_of(
@@ -60,6 +60,53 @@ def test_what_is_read(raw: str, text: str) -> None:
     assert parse(raw) == (text, None)
 
 
+@given(PIECES)
+@example("a:\nb")
+@example("<rewrite>a</rewrite><rewrite>b</rewrite>")
+def test_lines_never_raise_and_are_idempotent(raw: str) -> None:
+    texts, reason = parse_lines(raw)
+    assert (texts == ()) == (reason is not None)
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        assert parse(text) == (text, None)
+    if texts:
+        assert parse_lines("\n".join(texts)) == (texts, None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "texts"),
+    [
+        ("a red kite", ("a red kite",)),
+        ("1. a red kite\n\n2) “a blue kite”\n- a kite", ("a red kite", "a blue kite", "a kite")),
+        ("Here are five captions:\na red kite\na blue kite", ("a red kite", "a blue kite")),
+        ("**Sure, here you go:**\na red kite\nOf animals:\na fish", ("a red kite", "a fish")),
+        ("Caption: a red kite\nCaption: a red kite\nCaption: a fish", ("a red kite", "a fish")),
+        ("<think>1\n2</think>\na red kite\n---\na fish", ("a red kite", "a fish")),
+        ("```\na red kite\na fish\n```", ("a red kite", "a fish")),
+        ("<rewrite>a red kite\na fish</rewrite> I hope it helps.", ("a red kite", "a fish")),
+        ("<rewrite>a red kite</rewrite>\n<rewrite>a fish</rewrite>\nDone!", ("a red kite", "a fish")),
+        ("a red kite\na fish\n<think>what else", ("a red kite", "a fish")),
+        ("a red kite\nI'm sorry, no more.", ("a red kite",)),
+    ],
+)
+def test_what_is_read_line_by_line(raw: str, texts: tuple[str, ...]) -> None:
+    assert parse_lines(raw) == (texts, None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("", "empty"),
+        ("Captions:\n\n", "empty"),
+        ("---\n...", "no words"),
+        ("I'm sorry, but I can't help.\nTry this: kites", "refusal"),
+        ("<think>a red kite\na fish", "unfinished"),
+    ],
+)
+def test_lines_without_a_text_fall_back(raw: str, reason: str) -> None:
+    assert parse_lines(raw) == ((), reason)
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
@@ -79,18 +126,14 @@ def test_what_is_read(raw: str, text: str) -> None:
 )
 def test_what_is_refused_falls_back(raw: str, reason: str) -> None:
     assert parse(raw) == ("", reason)
-    rewrite = to_rewrite(Query("q", "红色的风筝"), raw, 5, 7)
-    assert (rewrite.texts, rewrite.raw, rewrite.fallback) == (("红色的风筝",), raw, reason)
-    assert (rewrite.prompt_tokens, rewrite.completion_tokens) == (5, 7)
 
 
 def test_trouble_is_counted() -> None:
-    query = Query("q", "text")
     rewrites = [
-        to_rewrite(query, ""),
-        to_rewrite(query, ""),
-        to_rewrite(query, "..."),
-        to_rewrite(query, "fine", trace={"cut output": "…"}),
-        to_rewrite(query, "fine"),
+        Rewrite("a", ("text",), raw="", fallback="empty"),
+        Rewrite("b", ("text",), raw="", fallback="empty"),
+        Rewrite("c", ("text",), raw="...", fallback="no words"),
+        Rewrite("d", ("fine",), raw="fine", trace={"cut output": "…"}),
+        Rewrite("e", ("fine",), raw="fine"),
     ]
     assert tally(rewrites) == {"fallbacks": {"empty": 2, "no words": 1}, "cut": {"prompt": 0, "output": 1}}

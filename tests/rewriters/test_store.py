@@ -6,18 +6,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from grapebench.errors import UserError
-from grapebench.records import Query, Rewrite
+from grapebench.records import Fusion, Query, Rewrite
 from grapebench.rewriters import LoadedRewriter
-from grapebench.rewriters.store import RewriteStore, query_key, rewrite_all
+from grapebench.rewriters.store import RewriteStore, all_answers, query_key, rewrite_all
 
 QUERIES = [Query(str(n), f"text {n}") for n in range(10)]
 TEXT = st.text(max_size=8)
@@ -59,23 +60,30 @@ def store(tmp_path: Path) -> Iterable[RewriteStore]:
 @given(
     texts=st.lists(TEXT, max_size=3),
     images=st.lists(TEXT, max_size=2),
+    vectors=st.lists(st.lists(st.floats(-1, 1), max_size=3), max_size=2),
     weights=st.lists(st.floats(-1, 1), max_size=3),
-    raw=st.none() | TEXT,
-    fallback=st.none() | TEXT,
+    fusion=st.sampled_from(get_args(Fusion)),
+    raw=st.none() | TEXT | st.just("mean"),
+    fallback=st.none() | TEXT | st.just("mean"),
     tokens=st.integers(0, 10**6),
+    money=st.floats(0, 100),
     trace=st.dictionaries(TEXT, TEXT, max_size=2),
 )
 def test_what_is_put_is_found(
     tmp_path_factory: pytest.TempPathFactory,
     texts: list[str],
     images: list[str],
+    vectors: list[list[float]],
     weights: list[float],
+    fusion: Fusion,
     raw: str | None,
     fallback: str | None,
     tokens: int,
+    money: float,
     trace: dict[str, str],
 ) -> None:
-    rewrite = Rewrite("", tuple(texts), tuple(images), tuple(weights), raw, fallback, tokens, tokens, trace)
+    parts = (tuple(texts), tuple(images), tuple(map(tuple, vectors)), tuple(weights))
+    rewrite = Rewrite("", *parts, fusion, raw, fallback, tokens, tokens, money, trace)
     with RewriteStore(tmp_path_factory.getbasetemp() / "law.sqlite") as store:
         store.put("f", {"k": rewrite})
         assert store.lookup("f", ["k", "other"]) == {"k": rewrite}
@@ -124,6 +132,19 @@ def test_every_field_that_decides_is_in_the_key() -> None:
     assert query_key(loaded(Upper(), True), renamed, 0) != query_key(loaded(Upper(), True), base, 0)
 
 
+def test_the_time_an_answer_took_stays_with_it(store: RewriteStore) -> None:
+    class Slow(Upper):
+        def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+            for rewrite in super().rewrite(queries):
+                time.sleep(0.01)
+                yield rewrite
+
+    first = rewrite_all(loaded(Slow()), QUERIES[:3], store, 0)
+    assert all(0.01 <= rewrite.seconds < 1 for rewrite in first)
+    again = rewrite_all(loaded(Slow()), QUERIES[:3], store, 0)
+    assert [rewrite.seconds for rewrite in again] == [rewrite.seconds for rewrite in first]
+
+
 def test_what_is_quick_is_not_stored(store: RewriteStore) -> None:
     rewrite_all(loaded(Upper(), stored=False), [QUERIES[0], QUERIES[0]], store, 0)
     assert not store.path.exists()
@@ -156,7 +177,8 @@ def test_a_failing_rewriter_keeps_what_it_gave(store: RewriteStore) -> None:
         ((Rewrite("z", ("x",)),), "a query it was not asked: 'z'"),
         ((Rewrite("1", ("x",)), Rewrite("1", ("x",))), "answered query '1' twice"),
         ((Rewrite("1", "x"),), "query '1': texts must be a tuple of str, not 'x'"),  # type: ignore[arg-type]
-        ((Rewrite("1", ("x", "y"), weights=(1.0,)),), "query '1': 1 weights for 2 texts and images"),
+        ((Rewrite("1", vectors=[(1.0,)]),), r"query '1': vectors must be a tuple of tuple, not \[\(1"),  # type: ignore[arg-type]
+        ((Rewrite("1", ("x", "y"), weights=(1.0,)),), "query '1': 1 weights for 2 texts, images and vectors"),
     ],
 )
 def test_answers_that_do_not_fit(store: RewriteStore, answers: tuple[Any, ...], message: str) -> None:
@@ -165,9 +187,106 @@ def test_answers_that_do_not_fit(store: RewriteStore, answers: tuple[Any, ...], 
 
 
 def test_nothing_to_search_falls_back(store: RewriteStore) -> None:
-    said = Says(Rewrite("0", (" ",)), Rewrite("1", ()), Rewrite("2", (), ("image",)))
-    answers = rewrite_all(loaded(said), QUERIES[:3], store, 0)
-    assert [(a.texts, a.fallback) for a in answers] == [(("text 0",), "empty"), (("text 1",), "empty"), ((), None)]
+    said = Says(
+        Rewrite("0", (" ",)), Rewrite("1", ()), Rewrite("2", (), ("image",)), Rewrite("3", vectors=((1.0, 0.0),))
+    )
+    answers = rewrite_all(loaded(said), QUERIES[:4], store, 0)
+    assert [(a.texts, a.fallback) for a in answers] == [
+        (("text 0",), "empty"), (("text 1",), "empty"), ((), None), ((), None)
+    ]  # fmt: skip
+    again = Upper()
+    assert rewrite_all(loaded(again), QUERIES[:4], store, 0) == answers
+    assert again.asked == [], "nothing was the answer, and is not asked for again"
+
+
+def test_a_failure_is_not_stored(store: RewriteStore) -> None:
+    said = Says(Rewrite("0", ("text 0",), fallback="error 500"), Rewrite("1", ("text 1",), raw="", fallback="empty"))
+    answers = rewrite_all(loaded(said), QUERIES[:2], store, 0)
+    assert [answer.fallback for answer in answers] == ["error 500", "empty"]
+    again = Upper()
+    assert rewrite_all(loaded(again), QUERIES[:2], store, 0)[0].texts == ("TEXT 0",)
+    assert again.asked == ["0"]
+
+
+class Numbered(Upper):
+    """Answers with the id that it was asked under."""
+
+    def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+        for answer in super().rewrite(queries):
+            yield Rewrite(answer.query_id, (answer.query_id,), raw=answer.query_id)
+
+
+def test_several_answers_to_each_query(store: RewriteStore) -> None:
+    calls: list[tuple[int, int]] = []
+    first = Numbered()
+    progress = lambda *call: calls.append(call)  # noqa: E731
+    answers = all_answers(loaded(first, sampled=True), QUERIES[:2], store, 0, 3, progress)
+    assert [[answer.texts for answer in some] for some in answers] == [
+        [("0",), ("0#1",), ("0#2",)], [("1",), ("1#1",), ("1#2",)]
+    ]  # fmt: skip
+    assert {answer.query_id for answer in answers[1]} == {"1"}
+    assert calls == [(0, 2), (0, 2), (0, 2), (1, 2), (1, 2), (1, 2), (2, 2)], "a query is done with its last answer"
+    more = Numbered()
+    longer = all_answers(loaded(more, sampled=True), QUERIES[:2], store, 0, 4)
+    assert [some[:3] for some in longer] == answers
+    assert more.asked == ["0#3", "1#3"]
+    fewer = Numbered()
+    assert all_answers(loaded(fewer, sampled=True), QUERIES[1::-1], store, 0, 1) == [answers[1][:1], answers[0][:1]]
+    assert fewer.asked == []
+
+
+def test_several_answers_that_would_be_the_same_are_refused(store: RewriteStore) -> None:
+    with pytest.raises(UserError, match="mine does not sample: 4 answers would be the same"):
+        all_answers(loaded(Upper()), QUERIES, store, 0, 4)
+    twins = [Query("a", "x"), Query("a#1", "y")]
+    with pytest.raises(UserError, match="named like a sample of another"):
+        all_answers(loaded(Upper(), sampled=True), twins, store, 0, 2)
+
+
+def test_a_missing_sample_is_told(store: RewriteStore) -> None:
+    (answers,) = all_answers(loaded(Upper(answers=1), sampled=True), QUERIES[:1], store, 0, 2)
+    assert [answer.fallback for answer in answers] == ["missing", None]
+
+
+def test_what_else_an_answer_depends_on_is_in_the_key(store: RewriteStore) -> None:
+    class Looking(Upper):
+        retriever = "one"
+
+        def depends_on(self, queries: Sequence[Query]) -> list[str]:
+            return [f"{self.retriever} {query.id}" for query in queries]
+
+    looking = Looking()
+    twins = [Query("a", "same"), Query("b", "same")]
+    rewrite_all(loaded(looking), twins, store, 0)
+    assert looking.asked == ["a", "b"]
+    looking.asked = []
+    rewrite_all(loaded(looking), twins, store, 0)
+    assert looking.asked == []
+    looking.retriever = "other"
+    rewrite_all(loaded(looking), twins, store, 0)
+    assert looking.asked == ["a", "b"]
+
+
+def test_answers_that_cost_money_are_claimed(store: RewriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    from grapebench.rewriters import claims
+
+    taken: list[int] = []
+    take = claims.Claims.take
+
+    def spy(self: claims.Claims, fingerprint: str, keys: Sequence[str]) -> list[str]:
+        taken.append(len(keys))
+        return take(self, fingerprint, keys)
+
+    monkeypatch.setattr(claims.Claims, "take", spy)
+    free = rewrite_all(loaded(Upper()), QUERIES[:2], store, 0)
+    assert taken == []
+    paid = Upper()
+    paid.paid = True  # type: ignore[attr-defined]
+    assert rewrite_all(loaded(paid), QUERIES, store, 0)[:2] == free
+    assert paid.asked == [query.id for query in QUERIES[2:]] and taken == [8]
+    with sqlite3.connect(store.path) as connection:
+        assert connection.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+    connection.close()
 
 
 KILLED = """
@@ -197,6 +316,18 @@ def test_a_killed_process_loses_only_what_was_in_flight(store: RewriteStore) -> 
     answers = rewrite_all(loaded(rest), QUERIES, store, 0)
     assert rest.asked == ["7", "8", "9"]
     assert [answer.texts for answer in answers] == [(query.text.upper(),) for query in QUERIES]
+
+
+KILLED_SAMPLING = KILLED.replace("sampled=False", "sampled=True, samples=3, combine=lambda query, some: some[0]")
+
+
+def test_a_killed_process_goes_on_within_the_samples_of_a_query(store: RewriteStore) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED_SAMPLING, str(store.path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    rest = Upper()
+    answers = all_answers(loaded(rest, sampled=True), QUERIES, store, 0, 3)
+    assert rest.asked == ["2#1", "2#2", *(f"{n}{mark}" for n in range(3, 10) for mark in ("", "#1", "#2"))]
+    assert [[answer.texts for answer in some] for some in answers] == [[(query.text.upper(),)] * 3 for query in QUERIES]
 
 
 def _fill(path: Path, name: str) -> None:
@@ -274,18 +405,14 @@ def test_a_place_that_cannot_hold_it_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_sampled_model_goes_on_where_it_was(tiny_lm: Path, tmp_path: Path) -> None:
     """Interrupted after some batches and resumed, sampled answers are those of an undisturbed run."""
-    from grapebench.rewriters.lm import LanguageModel
+    from grapebench.rewriters.prompted import Local
     from grapebench.rewriters.prompts import Prompt
     from grapebench.rewriters.setup import Setup
 
-    settings = LanguageModel.Settings(
-        model=str(tiny_lm), dtype="float32", max_new_tokens=8, batch_tokens=150, sample=True
-    )
+    settings = Local.Settings(model=str(tiny_lm), dtype="float32", max_new_tokens=8, batch_tokens=150, sample=True)
 
-    def model() -> LanguageModel:
-        return LanguageModel(
-            settings, Setup("mini", "translate", 2, tmp_path, "cpu"), Prompt("translate", "Say $query")
-        )
+    def model() -> Local:
+        return Local(settings, Setup("mini", "translate", 2, tmp_path, "cpu"), Prompt("translate", "Say $query"))
 
     class Interrupted:
         def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:

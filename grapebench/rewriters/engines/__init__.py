@@ -12,6 +12,9 @@ from typing import Any, Protocol
 Message = dict[str, str]
 """One turn of a chat: {'role': 'system' | 'user' | 'assistant', 'content': text}."""
 
+FINAL = frozenset({"refusal", "content filter"})
+"""Failures that are the model's own word (`raw` holds what it said): paid for, stored, and not asked again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -40,7 +43,8 @@ class Answer:
     completion_tokens: int = 0
     money: float = 0.0
     failure: str | None = None
-    """Why there is no answer ('refusal', 'error 500', 'timeout', …); such a request is asked again by the next run."""
+    """Why there is no answer ('refusal', 'error 500', 'timeout', …); such a request is asked again by the next run,
+    unless it is FINAL."""
     trace: dict[str, str] = field(default_factory=dict)
     """'cut prompt' and 'cut output', where either happened, and what else a reader may want to know."""
 
@@ -64,6 +68,9 @@ class Engine(Protocol):
     @property
     def description(self) -> dict[str, Any]:
         """What a result says of it: model, weights' hash, generation, versions."""
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The JSON body of a chat completion that asks a server for the same answer, as a batch file takes it."""
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """One answer for each request, in any order, as they are ready. Raises UserError where nothing can be asked."""

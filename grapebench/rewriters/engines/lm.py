@@ -1,4 +1,4 @@
-"""A prompted causal language model, run with transformers."""
+"""A causal language model in this process, run with transformers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from grapebench.errors import UserError
-from grapebench.files import sha256_json
-from grapebench.records import Query, Rewrite
-from grapebench.rewriters import models, output
-from grapebench.rewriters.prompts import Prompt
+from grapebench.rewriters import models
+from grapebench.rewriters.engines import Answer, Request, served
+from grapebench.rewriters.engines.fitting import fit
 from grapebench.rewriters.setup import Setup
 
 if TYPE_CHECKING:
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    query: Query
+    key: str
     tokens: list[int]
     trace: dict[str, str]
 
 
-class LanguageModel:
-    """Asks a chat model for each query, in batches of similar length, greedily or sampled."""
+class Transformers:
+    """Asks in batches of similar length, greedily or sampled."""
 
-    stored = True
+    sees = False
 
     class Settings(BaseModel):
         model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,14 +46,14 @@ class LanguageModel:
         max_new_tokens: int = Field(64, ge=1)
         batch_tokens: int = Field(16384, ge=1)
         """How many tokens a batch may come to, prompts and answers together, padding included."""
+        compile: bool = False
+        """The model's forward pass goes through torch.compile, which takes a while: for large models on a GPU."""
         sample: bool = False
         temperature: float = Field(1.0, gt=0)
         top_p: float = Field(1.0, gt=0, le=1)
 
-    def __init__(self, settings: Settings, setup: Setup, prompt: Prompt | None) -> None:
-        if prompt is None:
-            raise UserError("a language model needs prompts", fix="name their files in the card under [prompts]")
-        self.settings, self.setup, self.prompt = settings, setup, prompt
+    def __init__(self, settings: Settings, setup: Setup) -> None:
+        self.settings, self.setup = settings, setup
         base = setup.base or Path()
         self.model = models.locate(settings.model, base, settings.revision)
         self.adapter = models.locate_folder(settings.adapter, base) if settings.adapter else None
@@ -64,80 +63,65 @@ class LanguageModel:
         return self.settings.sample
 
     @property
-    def description(self) -> dict[str, Any]:
+    def _generation(self) -> dict[str, Any]:
         generation = self.settings.model_dump(include={"dtype", "max_new_tokens", "sample"})
         if self.settings.sample:
             generation |= self.settings.model_dump(include={"temperature", "top_p"})
-        return {
-            "model": {"name": self.settings.model, **self.model.identity},
-            "adapter": {"name": self.settings.adapter, **self.adapter.identity} if self.adapter else None,
-            "generation": generation,
-            "prompt": {"sha256": self.prompt.sha256, "system": self.prompt.system, "user": self.prompt.user},
-            "output_contract": output.VERSION,
-            "versions": {package: version(package) for package in ("torch", "transformers")},
-        }
+        return generation
 
     @property
-    def fingerprint(self) -> str:
-        """Of weights, prompts, generation and output contract; not of batch size, device or library versions.
+    def identity(self) -> Any:
+        """Weights, adapter and generation; not batch size, compilation, device or library versions.
 
         Those move a logit in its last bits only, and answers of a large model are too dear to ask for again.
         """
-        told = self.description
-        return sha256_json(
-            [
-                "lm",
-                self.model.identity,
-                self.adapter.identity if self.adapter else None,
-                *(told[key] for key in ("generation", "output_contract")),
-                self.prompt.sha256,
-            ]
-        )
+        return [self.model.identity, self.adapter.identity if self.adapter else None, self._generation]
 
-    def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
-        """One rewrite for each query, longest prompts first; those of a batch come together.
+    @property
+    def description(self) -> dict[str, Any]:
+        return {
+            "model": {"name": self.settings.model, **self.model.identity},
+            "adapter": {"name": self.settings.adapter, **self.adapter.identity} if self.adapter else None,
+            "generation": self._generation,
+            "versions": {package: version(package) for package in ("torch", "transformers")},
+        }
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The JSON body that asks a server of vLLM for the same answer, as a batch file takes it."""
+        return served.body(self.settings, self.setup.seed, request)
+
+    def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
+        """One answer for each request, longest prompts first; those of a batch come together.
 
         Raises UserError where the model cannot be loaded or the instruction alone does not fit its context.
         """
-        loaded = models.load(self.model.folder, self.adapter.folder if self.adapter else None, *self._place())
-        encoded = self._encode(loaded, queries)
-        encoded.sort(key=lambda one: (-len(one.tokens), one.query.id))
+        loaded = models.load(
+            self.model.folder,
+            self.adapter.folder if self.adapter else None,
+            self.settings.dtype,
+            self.setup.device,
+            self.settings.compile,
+        )
+        encoded = self._encode(loaded, requests)
+        encoded.sort(key=lambda one: (-len(one.tokens), one.key))
         start = 0
         while start < len(encoded):
             rows = max(1, self.settings.batch_tokens // (len(encoded[start].tokens) + self.settings.max_new_tokens))
             yield from self._answer(loaded, encoded[start : start + rows])
             start += rows
 
-    def _place(self) -> tuple[str, str]:
-        return self.settings.dtype, self.setup.device
-
-    def _encode(self, loaded: models.Chat, queries: Sequence[Query]) -> list[_Encoded]:
-        texts = [loaded.render(self.prompt.messages(query)) for query in queries]
+    def _encode(self, loaded: models.Chat, requests: Sequence[Request]) -> list[_Encoded]:
+        texts = [loaded.render(request.messages) for request in requests]
         limit = None if loaded.context is None else loaded.context - self.settings.max_new_tokens
         found = []
-        for query, tokens in zip(queries, loaded.tokenise(texts), strict=True):
+        for request, tokens in zip(requests, loaded.tokenise(texts), strict=True):
             trace: dict[str, str] = {}
             if limit is not None and len(tokens) > limit:
-                tokens, kept = self._cut(loaded, query, len(tokens), limit)
-                trace["cut prompt"] = f"the first {kept} of {len(query.text)} characters of the query fit the model"
-            found.append(_Encoded(query, tokens, trace))
+                _, tokens, trace = fit(request, lambda some: loaded.tokenise([loaded.render(some)])[0], limit)
+            found.append(_Encoded(request.key, tokens, trace))
         return found
 
-    def _cut(self, loaded: models.Chat, query: Query, length: int, limit: int) -> tuple[list[int], int]:
-        """The prompt with as much of the query's beginning as fits `limit` tokens, and how many characters that is."""
-        text, tokens = query.text.strip(), []
-        while length > limit:
-            if not text:
-                raise UserError(
-                    f"the prompt of query {query.id!r} takes {length} tokens without the query, and {limit} are left",
-                    fix="shorten the prompt or lower max_new_tokens",
-                )
-            text = loaded.shorten(text, length - limit)
-            tokens = loaded.tokenise([loaded.render(self.prompt.messages(query, text))])[0]
-            length = len(tokens)
-        return tokens, len(text)
-
-    def _answer(self, loaded: models.Chat, batch: list[_Encoded]) -> list[Rewrite]:
+    def _answer(self, loaded: models.Chat, batch: list[_Encoded]) -> list[Answer]:
         import torch
 
         try:
@@ -150,14 +134,14 @@ class LanguageModel:
             torch.cuda.empty_cache()
             half = len(batch) // 2
             return self._answer(loaded, batch[:half]) + self._answer(loaded, batch[half:])
-        rewrites = []
+        found = []
         for one, answer in zip(batch, answers, strict=True):
             end = next((place for place, token in enumerate(answer) if token in loaded.ends), None)
             trace = one.trace if end is not None else one.trace | {"cut output": "no end within max_new_tokens"}
             spoken = answer if end is None else answer[:end]
             used = len(answer) if end is None else end + 1
-            rewrites.append(output.to_rewrite(one.query, loaded.decode(spoken), len(one.tokens), used, trace))
-        return rewrites
+            found.append(Answer(one.key, loaded.decode(spoken), len(one.tokens), used, trace=trace))
+        return found
 
     def _generate(self, loaded: models.Chat, batch: list[_Encoded]) -> list[list[int]]:
         import torch
@@ -173,15 +157,15 @@ class LanguageModel:
                 input_ids=ids.to(loaded.device),
                 attention_mask=mask.to(loaded.device),
                 max_new_tokens=self.settings.max_new_tokens,
-                logits_processor=self._processors([one.query.id for one in batch], width),
+                logits_processor=self._processors([one.key for one in batch], width),
             )
         answers: list[list[int]] = made[:, width:].tolist()
         return answers
 
-    def _processors(self, query_ids: list[str], prompt_length: int) -> list[Any]:
+    def _processors(self, keys: list[str], prompt_length: int) -> list[Any]:
         if not self.settings.sample:
             return []
         from grapebench.rewriters.sampling import SeededSampling, batch_draws
 
-        draws = batch_draws(self.setup.seed, query_ids, self.settings.max_new_tokens)
+        draws = batch_draws(self.setup.seed, keys, self.settings.max_new_tokens)
         return [SeededSampling(draws, prompt_length, self.settings.temperature, self.settings.top_p)]

@@ -1,0 +1,210 @@
+"""`grapebench compare`: rewriters against a baseline, query by query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from grapebench.evaluation.compare import Comparison, Scored
+
+_SHOWN = 400
+"""Characters of a text in an example."""
+
+
+def compare(
+    baseline: Annotated[
+        str,
+        typer.Argument(help="A result's folder, its id, or the beginning of its id; with --task, a rewriter's name."),
+    ],
+    others: Annotated[list[str], typer.Argument(help="What is compared with it, named in the same ways.")],
+    task: Annotated[
+        str | None, typer.Option(help="The task whose newest results are meant, where rewriters are named.")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="mini or full, where rewriters are named.")] = "mini",
+    examples: Annotated[int, typer.Option(min=0, help="How many of the largest gains, and of losses, to show.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Compare results of the same queries: wins and losses, differences with intervals, and a paired test."""
+    from grapebench.evaluation import compare as comparing
+
+    base, *rest = [comparing.read(folder) for folder in _folders([baseline, *others], task, suite)]
+    found = comparing.compare(base, rest)
+    if json:
+        _print_json(base, found, examples)
+    else:
+        _print_tables(base, found, examples)
+
+
+def _folders(named: list[str], task: str | None, suite: str) -> list[Path]:
+    """Where the results lie; with a task, by the names of rewriters."""
+    from grapebench.errors import UserError
+    from grapebench.leaderboard import choice, store
+    from grapebench.paths import results_dir
+
+    stores = [results_dir(), store.published_dir()]
+    if task is not None:
+        return choice.newest_together(named, task, suite, stores)
+    try:
+        return [store.resolve(name, stores) for name in named]
+    except UserError as error:
+        raise UserError(str(error), fix="to name rewriters instead, add --task") from None
+
+
+def _print_json(base: Scored, found: list[Comparison], count: int) -> None:
+    import json
+
+    from grapebench.evaluation import compare as comparing
+    from grapebench.evaluation.significance import RESAMPLES
+
+    one = base.result
+    shown: dict[str, Any] = {
+        "suite": one.suite,
+        "task": one.task,
+        "split": one.split,
+        "protocol": one.protocol,
+        "limit": one.limit,
+        "retriever": one.retriever.name,
+        "queries": one.queries,
+        "images": len(set(base.sheets[0].clusters)),
+        "permutations": RESAMPLES,
+        "baseline": _identity(base),
+        "comparisons": [],
+    }
+    for comparison in found:
+        line = _identity(comparison.other) | {
+            "wins": comparison.wins,
+            "ties": comparison.ties,
+            "losses": comparison.losses,
+            "figures": {
+                key: {
+                    "baseline": change.base,
+                    "value": change.value,
+                    "delta": change.delta,
+                    "low": change.low,
+                    "high": change.high,
+                    "p": change.p,
+                    "p_holm": change.adjusted,
+                }
+                for key, change in comparison.changes.items()
+            },
+        }
+        if count:
+            gains, losses = comparing.examples(base, comparison, count)
+            line["examples"] = {"gains": gains, "losses": losses}
+        shown["comparisons"].append(line)
+    print(json.dumps(shown))
+
+
+def _identity(scored: Scored) -> dict[str, Any]:
+    one = scored.result
+    return {
+        "id": one.id,
+        "rewriter": one.rewriter.name,
+        "seed": one.seed,
+        "oracle": one.rewriter.oracle,
+        "seen": one.seen is not None,
+    }
+
+
+def _print_tables(base: Scored, found: list[Comparison], count: int) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from grapebench.evaluation import compare as comparing
+    from grapebench.evaluation.significance import RESAMPLES
+    from grapebench.leaderboard.board import main_figure
+
+    one, console = base.result, Console()
+    parts = [
+        f"Compared: {one.task}", f"suite {one.suite}", f"split {one.split}", f"protocol {one.protocol}",
+        f"retriever {one.retriever.name}",
+        f"{one.queries:,} queries" + ("" if one.limit is None else f" (only the first {one.limit:,})"),
+        f"{len(set(base.sheets[0].clusters)):,} images asked for",
+    ]  # fmt: skip
+    console.print(Text(" · ".join(parts), style="italic"))
+    for comparison in found:
+        console.print()
+        console.print(Text(f"{_described(comparison.other)} against {_described(base)}", style="bold"))
+        better, same, worse = comparison.wins, comparison.ties, comparison.losses
+        console.print(Text(f"{better:,} queries better, {same:,} the same, {worse:,} worse"))
+        _print_figures(console, base, comparison, corrected=len(found) > 1)
+        if count:
+            for title, rows in zip(("Gain", "Loss"), comparing.examples(base, comparison, count), strict=True):
+                for row in rows:
+                    _print_example(console, title, row, _names(base, comparison.other))
+    caption = "Percent; Δ in points, with its 95 % interval by a bootstrap over images. p: two-sided, by a permutation "
+    caption += f"test that swaps all queries of an image together ({RESAMPLES:,} draws, or all where there are fewer)."
+    if len(found) > 1:
+        caption += f" Holm: corrected for {len(found)} comparisons with the baseline, each figure on its own."
+    caption += " Each row is a test of its own: decide beforehand which one counts. "
+    caption += f"The leaderboard goes by {main_figure(one.protocol)}."
+    console.print(Text(caption, style="dim italic"))
+
+
+def _described(scored: Scored) -> str:
+    one = scored.result
+    notes = [one.id[:8], f"seed {one.seed}"]
+    notes += ["an oracle: it looks at the answer"] if one.rewriter.oracle else []
+    notes += ["trained on images that it searched"] if one.seen else []
+    return f"{one.rewriter.name} ({', '.join(notes)})"
+
+
+def _names(base: Scored, other: Scored) -> tuple[str, str]:
+    """What the two sides are called: by the rewriters' names, where these differ."""
+    names = (base.result.rewriter.name, other.result.rewriter.name)
+    return names if names[0] != names[1] else (base.result.id[:8], other.result.id[:8])
+
+
+def _print_figures(console: Console, base: Scored, comparison: Comparison, corrected: bool) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from grapebench.leaderboard import render
+    from grapebench.leaderboard.board import Figure
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Figure", no_wrap=True)
+    for column in _names(base, comparison.other):
+        table.add_column(Text(column), justify="right", overflow="fold")
+    for column in ("Δ", "p", *(["p, Holm"] if corrected else [])):
+        table.add_column(column, justify="right", no_wrap=True)
+    for key, change in comparison.changes.items():
+        cells = [
+            render.figure_name(key),
+            render.percent(Figure(change.base)),
+            render.percent(Figure(change.value)),
+            render.difference(Figure(change.delta, change.low, change.high)),
+            _p(change.p),
+            *([_p(change.adjusted)] if corrected else []),
+        ]
+        table.add_row(*map(Text, cells))
+    console.print(table)
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _print_example(console: Console, title: str, row: dict[str, Any], names: tuple[str, str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    figure = "rank" if "rank" in row else "average_precision"
+    old, new = row[f"base_{figure}"], row[figure]
+    change = f"{old:,} → {new:,}" if figure == "rank" else f"{100 * old:.1f} → {100 * new:.1f}"
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, key in (("Query", "text"), (names[0], "base_rewrite"), (names[1], "rewrite")):
+        if key in row:
+            text = row[key] if key == "text" or row[key] != row.get("text") else "as it came"
+            grid.add_row(Text(name), Text(text if len(text) <= _SHOWN else text[:_SHOWN] + " …"))
+    console.print(Text(f"{title}: {figure.replace('_', ' ')} {change}, query {row['query_id']}"))
+    console.print(grid)
+    console.print()

@@ -1,0 +1,241 @@
+"""Rewriters against a baseline on the same queries: wins, ties and losses, differences, and whether they are chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grapebench.errors import UserError
+from grapebench.evaluation import figures
+from grapebench.evaluation.figures import ImagePlaces, Places, Sheet
+from grapebench.evaluation.protocols import protocol_named
+from grapebench.evaluation.significance import holm, paired_p
+from grapebench.leaderboard import artifacts, results, rows, store
+from grapebench.leaderboard.results import Result
+from grapebench.records import Query
+
+_SHARED: tuple[tuple[str, Callable[[Result], object]], ...] = (
+    ("suite", lambda result: result.suite),
+    ("task", lambda result: result.task),
+    ("revision", lambda result: result.revision),
+    ("split", lambda result: result.split),
+    ("protocol", lambda result: result.protocol),
+    ("retriever", lambda result: result.retriever.name),
+    ("retriever's fingerprint", lambda result: result.retriever.fingerprint[:12]),
+    ("limit", lambda result: result.limit or "none"),
+    ("dataset's hash", lambda result: result.data.dataset[:12]),
+    ("images' hash", lambda result: (result.data.images or "none")[:12]),
+)
+"""What two results must have in common, in the order in which a difference is told."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A result, read again from its files."""
+
+    result: Result
+    folder: Path
+    sheets: tuple[Sheet, ...]
+    """What its figures are means of: of queries and, where images ask as well, of images."""
+    headline: dict[str, float]
+    """The figures, as in the result, without those of single languages or categories."""
+    ids: tuple[str, ...]
+    """Of the queries."""
+    goodness: np.ndarray
+    """`(queries,)`: minus the rank, or the average precision where a whole category is right."""
+
+    @property
+    def name(self) -> str:
+        """The rewriter and the beginning of the result's id."""
+        return f"{self.result.rewriter.name} ({self.result.id[:8]})"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of a rewriter and of the baseline, as fractions."""
+
+    base: float
+    value: float
+    low: float
+    """Lower end of the 95 % interval of the difference, by a bootstrap over images."""
+    high: float
+    p: float
+    """Of the difference, two-sided, by a permutation test over images."""
+    adjusted: float
+    """The same after Holm's correction for the number of rewriters that are compared with the baseline."""
+
+    @property
+    def delta(self) -> float:
+        return self.value - self.base
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One rewriter against the baseline."""
+
+    other: Scored
+    wins: int
+    """Queries whose right image stands higher than with the baseline."""
+    ties: int
+    losses: int
+    changes: dict[str, Change]
+    """By figure, in the order of the protocol."""
+
+
+def read(folder: Path) -> Scored:
+    """Read a result for a comparison. Raises UserError where it is not whole, has no labels or came without ranks."""
+    result = store.load(folder, hashes=True)
+    if not result.labelled:
+        what = f"the labels of {result.task} {result.split} are not public: there is nothing to compare"
+        raise UserError(what, file=folder)
+    protocol = protocol_named(result.protocol)
+    table = rows.ranks(folder)
+    places = _places(table)
+    # All that figures need of a query: the image it is drawn with, and the part of the data it belongs to.
+    categories = table.get("category", [""] * len(table["query_id"]))
+    columns = zip(table["query_id"], table["cluster"], table["language"], categories, strict=True)
+    queries = [
+        Query(name, "", (image,), language, category=category or "") for name, image, language, category in columns
+    ]
+    sheets = [figures.query_sheet(protocol, queries, places, result.groups)]
+    if protocol.image_to_text:
+        sheets.append(figures.image_sheet(protocol, _image_places(folder)))
+    found = figures.figures(protocol, sheets, places)
+    return Scored(
+        result=result,
+        folder=folder,
+        sheets=tuple(sheets),
+        headline={key: found[key] for sheet in sheets for key in sheet.values},
+        ids=tuple(table["query_id"]),
+        goodness=-places.rank if places.precision is None else places.precision,
+    )
+
+
+def _places(table: dict[str, list[Any]]) -> Places:
+    """What `beside.write_files` wrote of the places after rewriting."""
+
+    def column(name: str) -> np.ndarray | None:
+        return np.array(table[name], dtype=np.float64) if name in table else None
+
+    def by_grade(kind: str) -> np.ndarray | None:
+        found = [np.array([np.inf if rank is None else rank for rank in table[f"{kind}_grade_{g}"]]) for g in grades]
+        return np.stack(found) if found else None
+
+    grades = [
+        name.removeprefix("rank_grade_")
+        for name in table
+        if name.startswith("rank_grade_") and not name.endswith("_before")
+    ]
+    has_subsets = any(name.startswith("subset_rank_grade_") for name in table)
+    return Places(
+        rank=np.array(table["rank"]),
+        subset_rank=column("subset_rank"),
+        grades=np.array([float(grade) for grade in grades]) if grades else None,
+        grade_rank=by_grade("rank"),
+        grade_subset_rank=by_grade("subset_rank") if has_subsets else None,
+        precision=column("average_precision"),
+    )
+
+
+def _image_places(folder: Path) -> ImagePlaces:
+    path = folder / results.PER_IMAGE_FILE
+    if not path.is_file():
+        raise UserError("this published result holds no ranks", file=path, fix="its command makes the whole result")
+    table = artifacts.read_table(path)
+    images = table["image_id"]
+    return ImagePlaces(
+        images=tuple(images),
+        languages=tuple(table.get("language", [""] * len(images))),
+        rank=np.array(table["rank"]) if "rank" in table else None,
+        precision=np.array(table["average_precision"]) if "average_precision" in table else None,
+    )
+
+
+def require_comparable(first: Scored, second: Scored) -> None:
+    """UserError, in one sentence, where the two did not search the same with the same."""
+    if first.result.id == second.result.id:
+        raise UserError(f"{first.name} is given twice", fix="name two results")
+    for what, of in _SHARED:
+        one, other = of(first.result), of(second.result)
+        if one != other:
+            raise UserError(
+                f"{first.name} and {second.name} cannot be compared: the {what} differs, {one} and {other}",
+                fix="run both with the same options",
+            )
+    if first.ids != second.ids:
+        raise UserError(f"{first.name} and {second.name} cannot be compared: the queries differ", file=second.folder)
+
+
+def compare(base: Scored, others: Sequence[Scored], *, seed: int = 0) -> list[Comparison]:
+    """Each of the others against the baseline; `seed` is of the permutations.
+
+    Where figures are means over languages, so are the differences and what is tested. Raises UserError where two are
+    not comparable.
+    """
+    for other in others:
+        require_comparable(base, other)
+    tests = [_p_values(base, other, seed) for other in others]
+    adjusted = {key: holm([test[key] for test in tests]) for key in base.headline}
+    found = []
+    for place, (other, p) in enumerate(zip(others, tests, strict=True)):
+        bounds = figures.difference_intervals(base.sheets, other.sheets)
+        changes = {
+            key: Change(base.headline[key], other.headline[key], *bounds[key], p[key], adjusted[key][place])
+            for key in base.headline
+        }
+        wins, losses = (int(np.count_nonzero(sign * (other.goodness - base.goodness) > 0)) for sign in (1, -1))
+        found.append(Comparison(other, wins, len(base.ids) - wins - losses, losses, changes))
+    return found
+
+
+def _p_values(base: Scored, other: Scored, seed: int) -> dict[str, float]:
+    return {
+        key: paired_p(new.values[key] - old.values[key], new.clusters, _weights(new), seed=seed)
+        for old, new in zip(base.sheets, other.sheets, strict=True)
+        for key in new.values
+    }
+
+
+def _weights(sheet: Sheet) -> np.ndarray | None:
+    """How much each row counts in the headline, times the number of rows; None where all count the same."""
+    if not sheet.macro:
+        return None
+    names, parts, sizes = np.unique(np.asarray(sheet.parts[0]), return_inverse=True, return_counts=True)
+    counted = names != ""
+    weights: np.ndarray = np.where(counted, len(parts) / (np.count_nonzero(counted) * sizes), 0.0)[parts]
+    return weights
+
+
+def examples(base: Scored, comparison: Comparison, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The `count` largest gains and losses over the baseline, largest first.
+
+    From rank 10 to 1 is as much as from 100 to 10. Each is an object with the query's id, both ranks (`base_rank`,
+    `rank`) or average precisions, both rewrites and, where the result holds it, the query's own text.
+    """
+    other = comparison.other
+    if protocol_named(other.result.protocol).relevance == "category":
+        gains, figure = other.goodness - base.goodness, "average_precision"
+    else:
+        gains, figure = np.log(base.goodness / other.goodness), "rank"
+    before, after = ({row["query_id"]: row for row in rows.joined(one.folder, one.result)} for one in (base, other))
+
+    def shown(place: int) -> dict[str, Any]:
+        old, new = before[base.ids[place]], after[base.ids[place]]
+        text = new.get("text", old.get("text"))
+        return {
+            "query_id": base.ids[place],
+            **({} if text is None else {"text": text}),
+            f"base_{figure}": old[figure],
+            figure: new[figure],
+            "base_rewrite": old.get("rewrite", "as it came") or "not published with this result",
+            "rewrite": new.get("rewrite", "as it came") or "not published with this result",
+        }
+
+    order = sorted(range(len(gains)), key=lambda place: (-gains[place], base.ids[place]))
+    best = [place for place in order[:count] if gains[place] > 0]
+    worst = [place for place in order[::-1][:count] if gains[place] < 0]
+    return [shown(place) for place in best], [shown(place) for place in worst]

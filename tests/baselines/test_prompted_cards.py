@@ -1,0 +1,143 @@
+"""The cards that ask a language model: what each of them asks, in both suites, and what is made of the answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grapebench import catalog, registry
+from grapebench.cards import RewriterCard
+from grapebench.records import Query, Rewrite
+from grapebench.rewriters import LoadedRewriter, models, open_rewriter
+from grapebench.rewriters.setup import Setup
+
+CARDS = {name: catalog.rewriter_card(name).card for name in catalog.rewriter_names()}
+ASKING = {name: card for name, card in CARDS.items() if card.mechanism == "lm"}
+TASKS = {"translate": "flickr30k-cn", "condense": "wikipedia", "compose": "cirr"}
+QUERIES = {
+    "translate": Query("q", "绿地上有一只红色的风筝", language="zh"),
+    "condense": Query("q", "The kite festival of Weifang is held each April.\nThe picture shows a red kite."),
+    "compose": Query("q", "make it two kites", reference="r", reference_caption="a red kite on green"),
+}
+EXAMPLE = {"image": "t", "reference": "s", "query": "a blue fish", "rewrite": "one blue fish", "caption": "a red fish"}
+
+
+def cases() -> Iterator[tuple[str, str, str]]:
+    for name, card in sorted(ASKING.items()):
+        for suite in card.suites:
+            for family in card.families:
+                yield name, suite, family
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dataset's folder with four examples, on a machine where every model is at hand."""
+    monkeypatch.setattr(models, "locate", lambda *_: models.Located(tmp_path, commit="0" * 40))
+    rows = [EXAMPLE | {"image": f"t{number}", "rewrite": f"{number} blue fish"} for number in range(4)]
+    (tmp_path / "few_shot.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return tmp_path
+
+
+def opened(name: str, suite: Any, family: Any, root: Path) -> LoadedRewriter:
+    return open_rewriter(name, Setup(suite, family, 0, root, task=TASKS[family]))
+
+
+def messages(name: str, suite: str, family: str, root: Path) -> list[dict[str, str]]:
+    made: Any = opened(name, suite, family, root).rewriter
+    return list(made.messages(QUERIES[family]))
+
+
+def test_these_are_the_baselines() -> None:
+    wanted = {
+        "best-of-8", "cirevl", "clip-gpt", "few-shot", "hyde", "ldre", "llm", "multi-query-max", "multi-query-mean",
+        "multi-query-rrf", "translate-only", "voting",
+    }  # fmt: skip
+    assert wanted <= set(ASKING)
+
+
+@pytest.mark.parametrize("name", sorted(ASKING))
+def test_what_a_card_asks_is_in_its_golden_file(name: str, root: Path) -> None:
+    """In the full suite. To accept a change: write `page` into the golden file and read the difference."""
+    page = ""
+    for family in ASKING[name].families:
+        turns = "".join(f"[{turn['role']}]\n{turn['content']}\n" for turn in messages(name, "full", family, root))
+        page += f"=== {family}\n{turns}\n"
+    assert page == (Path(__file__).parent / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "suite", "family"), [case for case in cases() if case[1] == "mini"])
+def test_the_miniature_is_asked_only_what_it_was_taught(name: str, suite: str, family: str, root: Path) -> None:
+    asked = messages(name, suite, family, root)
+    taught = messages("llm", suite, family, root)
+    assert [asked[0], asked[-1]] == taught
+    assert len(asked) == (2 + 2 * 4 if name == "few-shot" else 2)
+
+
+def test_cards_with_the_same_prompt_and_sampling_share_their_answers(root: Path) -> None:
+    names = (
+        "best-of-8",
+        "clip-gpt",
+        "hyde",
+        "ldre",
+        "multi-query-max",
+        "multi-query-mean",
+        "multi-query-rrf",
+        "voting",
+    )
+    loaded = [opened(name, "mini", "compose", root) for name in names]
+    assert len({one.asked_as for one in loaded}) == 1
+    assert opened("llm", "mini", "compose", root).asked_as != loaded[0].asked_as
+    # hyde and ldre are told apart by the query's own text, the three multi-queries by the fusion.
+    assert len({one.fingerprint for one in loaded}) == len(names)
+
+
+@pytest.mark.parametrize(("name", "suite", "family"), list(cases()))
+def test_a_card_is_what_it_says(name: str, suite: str, family: str, root: Path) -> None:
+    loaded = opened(name, suite, family, root)
+    card = ASKING[name]
+    assert loaded.oracle == card.oracle == (name == "best-of-8")
+    assert loaded.sampled == card.settings.get("sample", False)
+    assert loaded.samples == (card.in_suite(suite).settings).get("samples", 1)  # type: ignore[arg-type]
+    assert loaded.seen is None if name != "few-shot" else loaded.seen is not None
+    assert json.loads(json.dumps(loaded.description)) == loaded.description
+    if family != "compose":
+        assert loaded.captioner is None
+    elif loaded.captioner in catalog.captioner_names():
+        assert suite in catalog.captioner_card(loaded.captioner).card.suites
+    else:
+        assert loaded.captioner in registry.names("captioners")
+
+
+def test_captions_come_from_the_bank_in_the_miniature_alone(root: Path) -> None:
+    for name in ("cirevl", "ldre"):
+        found = [opened(name, suite, "compose", root).captioner for suite in ("mini", "full")]
+        assert found == ["bank", "blip2"]
+
+
+def combined(name: str, texts: list[str], suite: str = "mini") -> Rewrite:
+    card: RewriterCard = ASKING[name].in_suite(suite)  # type: ignore[arg-type]
+    query = QUERIES["translate"]
+    made: Any = open_rewriter(name, Setup(suite, "translate", 0, Path(), task="flickr30k-cn"))  # type: ignore[arg-type]
+    assert card.settings.get("samples", 1) == len(texts)
+    answer: Rewrite = made.combine(query, [Rewrite("q", texts=(text,), raw=text) for text in texts])
+    return answer
+
+
+@pytest.mark.usefixtures("root")
+def test_what_becomes_of_the_answers() -> None:
+    five = ["a kite", "a red kite", "a red kite", "a kite", "a red kite"]
+    own = QUERIES["translate"].text
+    for name, fusion in (("multi-query-rrf", "rrf"), ("multi-query-mean", "mean"), ("multi-query-max", "max")):
+        made = combined(name, five)
+        assert (set(made.texts), made.fusion) == ({"a kite", "a red kite"}, fusion)
+    assert combined("multi-query-mean", five).weights == (2.0, 3.0)
+    assert combined("voting", five).texts == ("a red kite",)
+    made = combined("clip-gpt", five)
+    assert dict(zip(made.texts, made.weights, strict=True)) == {"a kite": 2.0, "a red kite": 3.0, own: 1.0}
+    made = combined("hyde", [*five, "a", "b", "c"])
+    assert (made.fusion, made.texts[-1], sum(made.weights)) == ("mean", own, 9.0)
+    assert combined("best-of-8", [*five, "a", "b", "c"]).fusion == "best"

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grapebench.cli.headroom import _is_greedy
+from grapebench.cli.main import main
+from grapebench.evaluation.headroom import open_sampling
+from grapebench.rewriters.setup import Setup
+
+SAMPLER = """
+import hashlib
+
+from grapebench.records import Rewrite
+
+
+class Sampler:
+    fingerprint = "sampler"
+
+    def rewrite(self, queries):
+        for q in queries:
+            words = q.text.replace("x", "")
+            right = hashlib.sha256(q.id.encode()).digest()[0] < 100
+            yield Rewrite(q.id, texts=(words if right else words.split()[0] + " z",), raw="x")
+"""
+
+
+@pytest.fixture
+def asked(place: Path) -> list[str]:
+    (place / "sampler.py").write_text(SAMPLER)
+    return [
+        "headroom", "--task", "words.toml", "--suite", "full", "--data", "data", "--retriever", "retriever.py:Words",
+        "--rewriter", "sampler.py:Sampler",
+    ]  # fmt: skip
+
+
+def test_more_answers_find_more(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*asked, "-k", "2,8,4", "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["oracle"] is True and found["greedy_card"] is False
+    assert (found["rewriter"], found["samples"], found["queries"]) == ("sampler", 8, 24)
+    values = [point["figures"]["R@1"] for point in found["points"]]
+    assert [point["k"] for point in found["points"]] == [1, 2, 4, 8]
+    assert values == sorted(values) and found["raw"]["R@1"] < values[0] < 0.6 < 0.9 < values[-1]
+    assert main([*asked, "-k", "2", "--limit", "5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["queries"] == 5
+
+
+def test_that_a_greedy_card_is_sampled_is_said(tmp_path: Path) -> None:
+    setup = Setup("mini", "translate", 0, tmp_path)
+    assert _is_greedy(open_sampling("llm", setup)) and not _is_greedy(open_sampling("best-of-8", setup))
+
+
+def test_what_a_person_sees(asked: list[str], place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*asked, "-k", "1,2,4", "--plot", "found.png"]) == 0
+    out = capsys.readouterr().out
+    text = " ".join(out.split())
+    assert "Headroom, an oracle: words · suite full · split test · sampler · seed 0" in text
+    assert "raw query" in text and "1 (the mean)" in text and "chosen by the labels" in text
+    assert "24 queries, 4 answers each" in text
+    assert max(map(len, out.splitlines())) <= 80
+    from PIL import Image
+
+    with Image.open(place / "found.png") as picture:
+        assert picture.format == "PNG" and picture.width > 600
+
+
+def test_bad_input(
+    asked: list[str], place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for more, said in (
+        (["-k", "1,x"], "-k '1,x': not whole numbers above 0"),
+        (["-k", "0,2"], "-k '0,2': not whole numbers above 0"),
+        (["--suite", "fall"], "unknown suite 'fall'"),
+        (["--split", "hidden"], "the labels of words hidden are not public"),
+        (["--plot", "found.jpegg"], "found.jpegg: a picture's name ends in its format; such as found.png"),
+        (["--plot", "none/found.png"], "none: no such folder"),
+        (["--rewriter", "rewriters.py:Raw"], "raw gives every query the same answer each time"),
+    ):
+        assert main([*asked, *more]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    assert main([*asked, "--plot", "found.png"]) == 2
+    assert "matplotlib is not installed; install it with: pip install 'grapebench[plots]'" in capsys.readouterr().err

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grapebench.errors import UserError
+from grapebench.rewriters import models
+from grapebench.rewriters.engines import Answer, Message, Request
+from grapebench.rewriters.engines.lm import Transformers
+from grapebench.rewriters.setup import Setup
+
+CONTEXT = 160  # of the tiny model
+
+
+def request(key: str, text: str, template: str = "Say: {}", system: str = "Be short.") -> Request:
+    def messages(kept: str) -> tuple[Message, ...]:
+        return ({"role": "system", "content": system}, {"role": "user", "content": template.format(kept)})
+
+    return Request(key, messages(text), lambda length: messages(text[:length]) if text[:length] else None, len(text))
+
+
+REQUESTS = [request(str(n), "word " * (n % 5 + 1) + str(n)) for n in range(12)]
+
+
+def make(folder: Path, seed: int = 0, **settings: Any) -> Transformers:
+    values = {"model": str(folder), "dtype": "float32", "max_new_tokens": 12} | settings
+    return Transformers(Transformers.Settings(**values), Setup("mini", "translate", seed, folder, device="cpu"))
+
+
+def by_key(answers: Iterable[Answer]) -> dict[str, Answer]:
+    return {answer.key: answer for answer in answers}
+
+
+def test_batches_do_not_change_greedy_answers(tiny_lm: Path) -> None:
+    together = by_key(make(tiny_lm).answer(REQUESTS))
+    alone = by_key(itertools.chain.from_iterable(make(tiny_lm).answer([one]) for one in REQUESTS))
+    assert together == alone
+    assert set(together) == {one.key for one in REQUESTS}
+    assert len({answer.raw for answer in together.values()}) > 6
+
+
+@pytest.mark.parametrize("budget", [1, 120, 100_000])
+def test_sampling_belongs_to_the_key(tiny_lm: Path, budget: int) -> None:
+    """Neither the batch size, nor the order, nor what was asked before, changes a sampled answer."""
+    whole = by_key(make(tiny_lm, seed=3, sample=True).answer(REQUESTS))
+    rest = by_key(make(tiny_lm, seed=3, sample=True, batch_tokens=budget).answer(REQUESTS[:4:-1]))
+    assert rest == {key: whole[key] for key in rest}
+    other = by_key(make(tiny_lm, seed=4, sample=True).answer(REQUESTS))
+    assert sum(other[key].raw != whole[key].raw for key in whole) > 8
+
+
+def test_equal_texts_are_sampled_apart(tiny_lm: Path) -> None:
+    twins = [request(str(n), "same") for n in range(6)]
+    assert len({answer.raw for answer in make(tiny_lm, sample=True).answer(twins)}) > 3
+    assert len({answer.raw for answer in make(tiny_lm).answer(twins)}) == 1
+
+
+def test_the_token_budget_bounds_the_batches(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, int]] = []
+    answer = Transformers._answer
+
+    def spy(self: Transformers, loaded: Any, batch: Any) -> list[Answer]:
+        sizes.append((len(batch), max(len(one.tokens) for one in batch)))
+        return answer(self, loaded, batch)
+
+    monkeypatch.setattr(Transformers, "_answer", spy)
+    list(make(tiny_lm, batch_tokens=300).answer(REQUESTS))
+    assert sum(rows for rows, _ in sizes) == len(REQUESTS)
+    assert all(rows * (width + 12) <= 300 or rows == 1 for rows, width in sizes)
+    assert max(rows for rows, _ in sizes) > 1
+
+
+def test_a_long_text_is_cut_and_the_instruction_is_not(tiny_lm: Path) -> None:
+    model = make(tiny_lm)
+    long = request("long", "早い词 " * 300, "{} -- END OF QUERY")
+    (answer,) = model.answer([long])
+    # As much as fits: one more character (of at most three bytes, which are tokens here) would be too much.
+    assert CONTEXT - 12 - 3 < answer.prompt_tokens <= CONTEXT - 12
+    (short,) = model.answer([request("short", "a")])
+    assert short.trace.keys() <= {"cut output"}
+    chat = models.load(tiny_lm, None, "float32", "cpu")
+    (encoded,) = model._encode(chat, [long])
+    told = chat.decode(encoded.tokens)
+    assert "-- END OF QUERY" in told
+    kept = told.split("user\n")[1].split(" -- END")[0]
+    assert answer.trace["cut prompt"] == f"the first {len(kept)} of 1200 characters of the query fit the model"
+    assert long.messages[1]["content"].startswith(kept) and len(kept) > 10
+
+
+@pytest.mark.parametrize("text", ["a", "a long one"])
+def test_an_instruction_without_room_is_an_error(tiny_lm: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"query 'q' takes 2\d\d tokens with one character of the query, and 148 are"):
+        list(make(tiny_lm).answer([request("q", text, "x" * 200 + "{}")]))
+
+
+def test_tokens_and_unfinished_answers_are_counted(tiny_lm: Path) -> None:
+    answers = list(make(tiny_lm, max_new_tokens=3).answer(REQUESTS))
+    assert all(answer.prompt_tokens > 20 for answer in answers)
+    assert all(0 < answer.completion_tokens <= 3 for answer in answers)
+    unfinished = [answer for answer in answers if "cut output" in answer.trace]
+    assert unfinished and all(answer.completion_tokens == 3 for answer in unfinished)
+
+
+def test_the_identity_holds_what_changes_answers(tiny_lm: Path) -> None:
+    base = make(tiny_lm).identity
+    assert make(tiny_lm, batch_tokens=7, compile=True, seed=5).identity == base
+    assert make(tiny_lm, temperature=0.5).identity == base, "greedy decoding has no temperature"
+    changed = [
+        make(tiny_lm, max_new_tokens=13).identity,
+        make(tiny_lm, dtype="bfloat16").identity,
+        make(tiny_lm, sample=True).identity,
+        make(tiny_lm, sample=True, temperature=0.5).identity,
+        make(tiny_lm, sample=True, top_p=0.5).identity,
+    ]
+    assert len({str(one) for one in (base, *changed)}) == 6
+
+
+def test_a_folder_without_a_model(tiny_lm: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="cannot be loaded as a language model"):
+        list(make(tmp_path / "empty").answer(REQUESTS))
+    with pytest.raises(UserError, match="no such folder"):
+        make(tiny_lm, adapter="nowhere")
+
+
+def test_a_full_gpu_halves_the_batch(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    expected = by_key(make(tiny_lm).answer(REQUESTS))
+    generate = Transformers._generate
+
+    def small(self: Transformers, loaded: Any, batch: Any) -> list[list[int]]:
+        if len(batch) > 3:
+            raise torch.cuda.OutOfMemoryError
+        return generate(self, loaded, batch)
+
+    monkeypatch.setattr(Transformers, "_generate", small)
+    assert by_key(make(tiny_lm).answer(REQUESTS)) == expected
+
+
+def test_half_precision_answers(tiny_lm: Path) -> None:
+    import torch
+
+    answers = list(make(tiny_lm, dtype="bfloat16").answer(REQUESTS))
+    assert len(answers) == len(REQUESTS)
+    assert models.load(tiny_lm, None, "bfloat16", "cpu").model.dtype == torch.bfloat16
+
+
+def test_an_adapter_changes_answers_and_identity(tiny_lm: Path, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    base = AutoModelForCausalLM.from_pretrained(tiny_lm)
+    config = peft.LoraConfig(r=4, lora_alpha=64, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    peft.get_peft_model(base, config).save_pretrained(tmp_path / "adapter")
+    plain, adapted = make(tiny_lm), make(tiny_lm, adapter=str(tmp_path / "adapter"))
+    before, after = by_key(plain.answer(REQUESTS)), by_key(adapted.answer(REQUESTS))
+    assert sum(before[key].raw != after[key].raw for key in before) > 6
+    assert plain.identity != adapted.identity
+
+
+def test_a_compiled_model_is_asked_for_as_such(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the setting reaches torch.compile; compiling itself takes a compiler and a minute."""
+    import torch
+
+    compiled: list[Any] = []
+
+    def compile_(forward: Any, dynamic: bool) -> Any:
+        compiled.append(dynamic)
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    models.load.cache_clear()
+    assert by_key(make(tiny_lm, compile=True).answer(REQUESTS)) == by_key(make(tiny_lm).answer(REQUESTS))
+    assert compiled == [True]
