@@ -65,12 +65,12 @@ def intervals(
 def exact_interval(value: int, clusters: int, level: float = LEVEL) -> Interval:
     """Clopper–Pearson for a share that was 0 or 1 in every one of `clusters` clusters.
 
-    A bootstrap of equal values has no width, which would claim certainty from a handful of images.
+    A bootstrap of equal values has no width, which would claim certainty from a handful of images. At these two ends
+    the bound is that share which would give so many equal outcomes with a chance of (1 - level) / 2.
     """
-    from scipy.stats import binomtest
-
-    bounds = binomtest(value * clusters, clusters).proportion_ci(level, method="exact")
-    return round(float(bounds.low), _DIGITS), round(float(bounds.high), _DIGITS)
+    bound = ((1 - level) / 2) ** (1 / clusters)
+    low, high = (0.0, 1 - bound) if value == 0 else (bound, 1.0)
+    return round(low, _DIGITS), round(high, _DIGITS)
 
 
 def share_intervals(

@@ -87,14 +87,15 @@ def write_run(
         raise ValueError(f"shapes differ: {len(queries)} queries, columns {columns.shape}, scores {scores.shape}")
     for name in (*queries, *images, tag):
         _refuse_spaces(name)
-    digits = 9 if scores.dtype == np.float32 else 17
+    form = ".9g" if scores.dtype == np.float32 else ".17g"
+    lines = [f" Q0 %s {rank} %{form} {tag.replace('%', '%%')}\n" for rank in range(1, columns.shape[1] + 1)]
     rows = zip(queries, columns.tolist(), scores.tolist(), strict=True)
     with _writing(path) as file:
         for query, places, values in rows:
             found = [(images[place], value) for place, value in zip(places, values, strict=True) if place >= 0]
-            file.write(
-                "".join(f"{query} Q0 {name} {rank} {s:.{digits}g} {tag}\n" for rank, (name, s) in enumerate(found, 1))
-            )
+            name = query.replace("%", "%%")
+            # One query is formatted as a whole: twice as fast as line by line.
+            file.write("".join([name + line for line in lines[: len(found)]]) % tuple(itertools.chain(*found)))
 
 
 def read_qrels(path: Path) -> dict[str, dict[str, int]]:

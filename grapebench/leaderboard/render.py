@@ -131,7 +131,7 @@ def trained_on(result: Result) -> str:
 def cost(row: Row) -> str:
     """`35 + 12 tokens, 8.1 ms, 0.42 paid`, over all seeds; what is not known is left out.
 
-    Tokens and milliseconds are of one query, money is of a whole result.
+    Tokens and milliseconds are of one query, money is of a whole result; what rounds to nothing is left out.
     """
     spent = [result.cost for result in row.results]
     queries = sum(result.queries for result in row.results)
@@ -139,7 +139,7 @@ def cost(row: Row) -> str:
     times = [one.ms_per_query for one in spent if one.ms_per_query is not None]
     money = sum(one.money for one in spent) / len(spent)
     told = [f"{read / queries:.0f} + {written / queries:.0f} tokens"] if read or written else []
-    told += [f"{sum(times) / len(times):.1f} ms"] if times else []
+    told += [f"{sum(times) / len(times):.1f} ms"] if times and sum(times) / len(times) >= 0.05 else []
     told += [f"{money:.4g} paid"] if money else []
     return ", ".join(told) or "–"
 

@@ -55,11 +55,13 @@ class Pairs:
             return cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
         if len(lists) != queries:
             raise ValueError(f"{what}: {len(lists)} lists for {queries} queries")
-        unique = [np.unique(np.asarray(columns, np.int64)) for columns in lists]
-        column = np.concatenate([np.zeros(0, np.int64), *unique])
-        if len(column) and (column.min() < 0 or column.max() >= gallery):
+        column = np.concatenate([np.zeros(0, np.int64), *lists]).astype(np.int64)
+        if not len(column):
+            return cls(column, column)
+        if column.min() < 0 or column.max() >= gallery:
             raise ValueError(f"{what}: a column outside the gallery of {gallery}")
-        return cls(np.repeat(np.arange(queries), [len(columns) for columns in unique]), column)
+        pairs = np.unique(np.repeat(np.arange(queries), list(map(len, lists))) * gallery + column)
+        return cls(pairs // gallery, pairs % gallery)
 
     def without(self, other: Pairs, gallery: int) -> Pairs:
         keep = ~np.isin(self.row * gallery + self.column, other.row * gallery + other.column)

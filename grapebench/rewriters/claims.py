@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from grapebench.errors import UserError
+from grapebench.rewriters.database import connect
 
 POLL = 0.5
 """Seconds between two looks for an answer that another process is asking for."""
@@ -88,7 +89,8 @@ class Claims:
     def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         try:
             if self._connection is None:
-                self._connection = _connect(self.path)
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = connect(self.path, _TABLES)
             # Immediate: of two processes that look at the same time, the second sees what the first has claimed.
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
@@ -130,20 +132,6 @@ def ask_once(
                 print(f"waiting for {len(left):,} answers that another process is asking for", file=sys.stderr)
                 told = True
             time.sleep(POLL)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        for table in _TABLES:
-            connection.execute(table)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _forget(connection: sqlite3.Connection, holder: str) -> None:

@@ -18,6 +18,7 @@ from grapebench.files import explain_os_error, sha256_json
 from grapebench.paths import data_dir
 from grapebench.records import Query, Rewrite
 from grapebench.rewriters import LoadedRewriter, answers, output
+from grapebench.rewriters.database import connect
 from grapebench.rewriters.samples import expand
 
 _TABLE = """CREATE TABLE IF NOT EXISTS rewrites
@@ -86,12 +87,12 @@ class RewriteStore:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise explain_os_error(error, self.path.parent) from error
-            self._connection = _connect(self.path)
+            self._connection = connect(self.path, [_TABLE])
         return self._connection
 
     def _set_aside(self) -> None:
         # Another process may have begun anew meanwhile: what reads well now stays.
-        with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(_connect(self.path)) as connection:
+        with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(connect(self.path, [_TABLE])) as connection:
             if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
                 return
         aside = self.path.with_name(f"{self.path.name}.broken-{time.time_ns()}")
@@ -102,19 +103,6 @@ class RewriteStore:
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         print(f"warning: {self.path}: not readable; moved to {aside.name} and begun anew", file=sys.stderr)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=60)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # Safe against a killed process, though the last answers may go with the power; ten times the speed.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(_TABLE)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _is_broken(error: sqlite3.DatabaseError) -> bool:

@@ -101,6 +101,15 @@ def test_agreeing_queries_do_not_claim_certainty() -> None:
     assert found["x/de"][0] == 0 and found["x/zh"][1] == 1
 
 
+@pytest.mark.parametrize("clusters", [1, 2, 40, 5000])
+@pytest.mark.parametrize("value", [0, 1])
+def test_exact_intervals_are_scipys(value: int, clusters: int) -> None:
+    from scipy.stats import binomtest
+
+    theirs = binomtest(value * clusters, clusters).proportion_ci(0.9, method="exact")
+    assert exact_interval(value, clusters, 0.9) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
+
+
 def test_memory_is_bounded_by_blocks() -> None:
     import tracemalloc
 

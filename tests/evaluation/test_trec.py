@@ -105,6 +105,15 @@ def test_ranks_count_from_one_and_negative_columns_are_left_out(tmp_path: Path) 
     assert path.read_text() == "q Q0 b 1 0.5 me\nq Q0 a 2 0.125 me\n"
 
 
+def test_ids_with_percent_signs_and_scores_in_float64(tmp_path: Path) -> None:
+    scores = np.array([[1 / 61 + 1 / 7000, 1 / 61 + 1 / 7000 - 2e-18 * 2], [0.5, 1 / 3]])
+    trec.write_run(tmp_path / "run", ["100%s", "%d%%"], ["a%", "%(b)s"], np.array([[1, 0], [0, 1]]), scores, tag="5%")
+    run = trec.read_run(tmp_path / "run")
+    assert run.queries == ("100%s", "%d%%") and run.images == ("%(b)s", "a%")
+    assert run.score.tolist() == scores.ravel().tolist()
+    assert (tmp_path / "run").read_text().splitlines()[2] == "%d%% Q0 a% 1 0.5 5%"
+
+
 def test_the_same_run_is_the_same_bytes_whenever_and_wherever(tmp_path: Path) -> None:
     columns, scores = np.array([[1, 0]]), np.array([[0.5, 0.25]], dtype=np.float32)
     for name in ("one.trec.gz", "two.trec.gz"):
