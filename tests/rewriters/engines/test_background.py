@@ -53,6 +53,7 @@ def test_an_error_comes_through() -> None:
 
 def test_an_interruption_cancels_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
+    interruptions: list[object] = []
 
     async def waiting() -> AsyncGenerator[int, None]:
         task = asyncio.create_task(asyncio.sleep(60))
@@ -69,11 +70,12 @@ def test_an_interruption_cancels_what_is_under_way(monkeypatch: pytest.MonkeyPat
     plain = concurrent.futures.Future.result
 
     def interrupted(future: concurrent.futures.Future[int], timeout: float | None = None) -> int:
-        if not log:
-            while not log:
-                threading.Event().wait(0.01)
-            raise KeyboardInterrupt
-        return plain(future, timeout)
+        if interruptions:
+            return plain(future, timeout)
+        while not log:
+            threading.Event().wait(0.01)
+        interruptions.append(future)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(concurrent.futures.Future, "result", interrupted)
     with pytest.raises(KeyboardInterrupt):
