@@ -88,7 +88,8 @@ def load(
     return Prompt(family, user, system)
 
 
-def _read(path: Path, allowed: tuple[str, ...], required: tuple[str, ...]) -> str:
+def read_file(path: Path) -> str:
+    """A prompt file without white space at its end. Raises UserError where it cannot be read or is empty."""
     try:
         text = path.read_text(encoding="utf-8").rstrip()
     except UnicodeDecodeError as error:
@@ -97,6 +98,11 @@ def _read(path: Path, allowed: tuple[str, ...], required: tuple[str, ...]) -> st
         raise UserError(f"cannot read the prompt: {(error.strerror or str(error)).lower()}", file=path) from error
     if not text:
         raise UserError("the prompt is empty", file=path)
+    return text
+
+
+def _read(path: Path, allowed: tuple[str, ...], required: tuple[str, ...]) -> str:
+    text = read_file(path)
     names = ", ".join(f"${name}" for name in allowed)
     found = set()
     for match in re.finditer(Template.pattern, text):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
+from grapebench.rewriters.prompts import read_file
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,4 @@ def load(files: Mapping[str, str], base: Path, card: Path) -> CaptionPrompt | No
             raise UserError(f"prompts.{key}: unknown key", file=card, fix="allowed are system, user")
     if "user" not in files:
         raise UserError("prompts.user is missing", file=card)
-    return CaptionPrompt(**{key: _read(base / name) for key, name in files.items()})
-
-
-def _read(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise UserError("not UTF-8", file=path) from error
-    except OSError as error:
-        raise UserError(f"cannot read the prompt: {(error.strerror or str(error)).lower()}", file=path) from error
-    if not text:
-        raise UserError("the prompt is empty", file=path)
-    return text
+    return CaptionPrompt(**{key: read_file(base / name) for key, name in files.items()})
