@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from grapebench.errors import UserError
 from grapebench.rewriters import models
 from grapebench.rewriters.engines import Answer, Request, served
 from grapebench.rewriters.engines.fitting import fit
+from grapebench.rewriters.engines.model_settings import ModelSettings
 from grapebench.rewriters.setup import Setup
 
 if TYPE_CHECKING:
@@ -32,25 +33,11 @@ class Transformers:
 
     sees = False
 
-    class Settings(BaseModel):
-        model_config = ConfigDict(extra="forbid", frozen=True)
-
-        model: str
-        """A folder in Hugging Face format (relative to the card) or a model id of the hub."""
-        revision: str = "main"
-        """Of a hub model: a branch, tag or commit."""
-        adapter: str | None = None
-        """A folder with a LoRA adapter made by peft (relative to the card)."""
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-        """'auto' is what the model's own config says."""
-        max_new_tokens: int = Field(64, ge=1)
+    class Settings(ModelSettings):
         batch_tokens: int = Field(16384, ge=1)
         """How many tokens a batch may come to, prompts and answers together, padding included."""
         compile: bool = False
         """The model's forward pass goes through torch.compile, which takes a while: for large models on a GPU."""
-        sample: bool = False
-        temperature: float = Field(1.0, gt=0)
-        top_p: float = Field(1.0, gt=0, le=1)
 
     def __init__(self, settings: Settings, setup: Setup) -> None:
         self.settings, self.setup = settings, setup

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
@@ -21,6 +21,7 @@ from grapebench.rewriters import models
 from grapebench.rewriters.engines import Answer, Message, Request, served, vllm_process
 from grapebench.rewriters.engines.fitting import fit
 from grapebench.rewriters.engines.images import with_images
+from grapebench.rewriters.engines.model_settings import ModelSettings
 from grapebench.rewriters.setup import Setup
 
 TOGETHER = 1024
@@ -39,21 +40,7 @@ class _Prompt:
 class Vllm:
     """Answers by vLLM, greedily or sampled, with or without a LoRA adapter and images."""
 
-    class Settings(BaseModel):
-        model_config = ConfigDict(extra="forbid", frozen=True)
-
-        model: str
-        """A folder in Hugging Face format (relative to the card) or a model id of the hub."""
-        revision: str = "main"
-        """Of a hub model: a branch, tag or commit."""
-        adapter: str | None = None
-        """A folder with a LoRA adapter made by peft (relative to the card)."""
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-        """'auto' is vLLM's choice: the model's own, but half precision where that is float32."""
-        max_new_tokens: int = Field(64, ge=1)
-        sample: bool = False
-        temperature: float = Field(1.0, gt=0)
-        top_p: float = Field(1.0, gt=0, le=1)
+    class Settings(ModelSettings):
         tensor_parallel: int = Field(1, ge=1)
         """How many GPUs share the model."""
         gpu_memory: float = Field(0.9, gt=0, le=1)
