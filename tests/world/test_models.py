@@ -45,5 +45,5 @@ def test_the_retriever_leaves_room_on_its_own_captions() -> None:
 @pytest.mark.slow
 def test_the_language_model_keeps_the_facts() -> None:
     figures = measure_language_model()
-    for family, least in {"translate": 0.95, "condense": 0.95, "compose": 0.90}.items():
-        assert figures[family]["kept"] >= least, json.dumps(figures)
+    for family in ("translate", "condense", "compose"):
+        assert figures[family]["kept"] >= 0.95, json.dumps(figures)

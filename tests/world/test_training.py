@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
+from grapebench import catalog
 from grapebench.errors import UserError
-from grapebench.world.training import build
+from grapebench.world.training import build, lm
+from grapebench.world.training.examples import FAMILIES
 from grapebench.world.training.loop import Schedule, fit
 
 
@@ -39,3 +42,30 @@ def test_a_stopped_training_ends_where_an_unbroken_one_does(tmp_path: Path, stop
 def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mini-clip, mini-lm"):
         build(["mini-vlm"], tmp_path)
+
+
+def test_the_loss_of_answers_is_that_of_each_row_alone() -> None:
+    import torch
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    folder = catalog.folder() / "baselines" / "models" / "mini-lm"
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokeniser = AutoTokenizer.from_pretrained(folder)
+    rng = random.Random(4)
+    for family, make in FAMILIES.items():
+        examples = [make(rng) for _ in range(lm.ROWS + 3 if family != "condense" else 2)]
+        prompt = lm._messages()[family]
+        with torch.inference_mode():
+            loss, count = lm._answer_loss(model, tokeniser, prompt, examples)
+            alone, tokens = 0.0, 0
+            for example in examples:
+                text = tokeniser.apply_chat_template(
+                    prompt.messages(example.query), tokenize=False, add_generation_prompt=True
+                )
+                head = tokeniser(text, add_special_tokens=False)["input_ids"]
+                tail = tokeniser(example.answer + tokeniser.eos_token, add_special_tokens=False)["input_ids"]
+                logits = model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1]
+                alone += torch.nn.functional.cross_entropy(logits, torch.tensor(tail), reduction="sum").item()
+                tokens += len(tail)
+        assert count == tokens
+        assert loss.item() == pytest.approx(alone, rel=1e-4)
