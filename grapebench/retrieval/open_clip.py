@@ -18,6 +18,7 @@ from grapebench.retrieval.ahead import WORKERS, ahead, batched
 from grapebench.retrieval.checkpoint import LOCAL, Checkpoint, local_checkpoint, published_checkpoint
 from grapebench.retrieval.decode import decode
 from grapebench.retrieval.device import resolve_device
+from grapebench.retrieval.trimmed import Trimmed, trimmed
 
 
 class OpenClipSettings(BaseModel):
@@ -39,7 +40,7 @@ class OpenClip:
     """Images and texts to unit vectors by one open_clip model. Nothing is loaded before the first encode.
 
     A vector depends on its own input alone, up to the last bits: a matrix product rounds differently at other batch
-    sizes. The embedding store keeps the first one made.
+    sizes and, where padding is left out, beside texts of another length. The embedding store keeps the first one made.
     """
 
     Settings = OpenClipSettings
@@ -115,10 +116,21 @@ class OpenClip:
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts to unit vectors `(texts, dimension)`, float32; what is longer than the context is cut off."""
+        if not texts:
+            return self._joined(iter(()))
         model, _, tokenizer = self._loaded
-        # One thread: tokenisers keep their settings in themselves.
-        with ahead(tokenizer, batched(texts, self.settings.batch_size), window=2, workers=1) as tokens:
-            return self._joined(self._encode(batch.to(self.device), model.encode_text) for batch in tokens)
+        size, trimmed = self.settings.batch_size, self._trimmed
+        if trimmed is None:
+            # One thread: tokenisers keep their settings in themselves.
+            with ahead(tokenizer, batched(texts, size), window=2, workers=1) as tokens:
+                return self._joined(self._encode(batch.to(self.device), model.encode_text) for batch in tokens)
+        tokens = tokenizer(list(texts))
+        # Those of a length together. Bytes would not tell it: a script has one to four of them for a character.
+        order = trimmed.lengths(tokens).argsort(stable=True)
+        parts = (self._encode(tokens[rows].to(self.device), trimmed.encode) for rows in order.split(size))
+        vectors = np.zeros((len(texts), self.checkpoint.facts["dimension"]), np.float32)
+        vectors[order.numpy()] = self._joined(parts)
+        return vectors
 
     @property
     def window(self) -> int:
@@ -142,6 +154,10 @@ class OpenClip:
     @property
     def _model_name(self) -> str:
         return f"{LOCAL}{self._folder}" if self._folder else self.settings.model
+
+    @cached_property
+    def _trimmed(self) -> Trimmed | None:
+        return trimmed(self._loaded[0])
 
     @property
     def _loaded(self) -> tuple[Any, Callable[[Any], Any], Any]:

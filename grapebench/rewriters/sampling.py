@@ -22,6 +22,12 @@ def uniforms(seed: int, query_id: str, count: int) -> np.ndarray:
     return (np.random.Philox(key=key).random_raw(count) >> np.uint64(11)) * 2.0**-53
 
 
+def seed_of(seed: int, key: str) -> int:
+    """The seed that goes with one request to an engine which draws by itself, from 0 to 2³¹ − 1: decided by the run's
+    seed and the request."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{key}".encode()).digest()[:4]) >> 1
+
+
 class SeededSampling:
     """A logits processor that leaves one token possible: the one drawn with the query's own number of this step.
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random CLIP in the form in which open_clip loads a local directory."""
+    return write_clip(tmp_path_factory.mktemp("models") / "tiny-clip", CONFIG)
+
+
+def write_clip(folder: Path, config: dict[str, Any]) -> Path:
+    """A random CLIP with a tokeniser of `WORDS`."""
     import open_clip
     import torch
     from safetensors.torch import save_file
@@ -45,11 +51,12 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("models") / "tiny-clip"
     folder.mkdir()
-    (folder / "open_clip_config.json").write_text(json.dumps(CONFIG))
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
     torch.manual_seed(0)
-    model = open_clip.model.CLIP(**json.loads(json.dumps(CONFIG["model_cfg"])))
+    values = json.loads(json.dumps(config["model_cfg"]))
+    custom = values.pop("custom_text", False)
+    model = (open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP)(**values)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Whitespace()

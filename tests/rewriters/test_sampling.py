@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grapebench.rewriters.sampling import SeededSampling, batch_draws, uniforms
+from grapebench.rewriters.sampling import SeededSampling, batch_draws, seed_of, uniforms
 
 
 @given(st.integers(), st.text(st.characters(codec="utf-8"), max_size=8), st.integers(1, 20))
@@ -19,6 +19,12 @@ def test_a_longer_row_starts_with_the_shorter(seed: int, query: str, count: int)
 def test_the_numbers_never_change() -> None:
     """Pinned: stored answers depend on them."""
     assert uniforms(0, "q", 2).tolist() == pytest.approx([0.2749955662087785, 0.11988475305147117], abs=0)
+
+
+def test_seeds_of_requests_belong_to_request_and_run() -> None:
+    seeds = {seed_of(seed, key) for seed in range(5) for key in ("a", "b", "a#1")}
+    assert len(seeds) == 15 and all(0 <= seed < 2**31 for seed in seeds)
+    assert seed_of(0, "a") == seed_of(0, "a")
 
 
 def chosen(logits: torch.Tensor, draws: np.ndarray, temperature: float = 1.0, top_p: float = 1.0) -> np.ndarray:

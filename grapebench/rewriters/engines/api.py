@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -21,6 +20,7 @@ from grapebench.rewriters.engines.background import iterate
 from grapebench.rewriters.engines.giving_up import given_up, is_hopeless
 from grapebench.rewriters.engines.images import with_images
 from grapebench.rewriters.engines.spending import Prices, Purse, Usage, most_tokens, purse
+from grapebench.rewriters.sampling import seed_of
 from grapebench.rewriters.setup import Setup
 
 OPENAI = "https://api.openai.com/v1"
@@ -268,11 +268,6 @@ class Api:
             f"{asked:,} answers are there and kept",
             fix="the same command goes on from there; raise `budget` in the card to let it spend more",
         )
-
-
-def seed_of(seed: int, key: str) -> int:
-    """The seed that goes with one request: decided by the run's seed and the request, from 0 to 2³¹ − 1."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\n{key}".encode()).digest()[:4]) >> 1
 
 
 def _checked_url(url: str, named: str) -> str:

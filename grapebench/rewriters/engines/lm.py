@@ -6,19 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from grapebench.errors import UserError
 from grapebench.rewriters import models
 from grapebench.rewriters.engines import Answer, Request, served
+from grapebench.rewriters.engines.decoding import Processors, generate
 from grapebench.rewriters.engines.fitting import fit
 from grapebench.rewriters.engines.model_settings import ModelSettings
 from grapebench.rewriters.setup import Setup
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,8 @@ class Transformers:
             self.settings.compile,
         )
         encoded = self._encode(loaded, requests)
-        encoded.sort(key=lambda one: (-len(one.tokens), one.key))
+        # Equal prompts come together: a batch computes each once.
+        encoded.sort(key=lambda one: (-len(one.tokens), one.tokens, one.key))
         start = 0
         while start < len(encoded):
             rows = max(1, self.settings.batch_tokens // (len(encoded[start].tokens) + self.settings.max_new_tokens))
@@ -131,28 +130,14 @@ class Transformers:
         return found
 
     def _generate(self, loaded: models.Chat, batch: list[_Encoded]) -> list[list[int]]:
-        import torch
+        processors = self._processors([one.key for one in batch])
+        return generate(loaded, [one.tokens for one in batch], self.settings.max_new_tokens, processors)
 
-        width = max(len(one.tokens) for one in batch)
-        ids = torch.full((len(batch), width), loaded.padding)
-        mask = torch.zeros_like(ids)
-        for row, one in enumerate(batch):
-            ids[row, width - len(one.tokens) :] = torch.tensor(one.tokens)
-            mask[row, width - len(one.tokens) :] = 1
-        with torch.inference_mode():
-            made: torch.Tensor = loaded.model.generate(
-                input_ids=ids.to(loaded.device),
-                attention_mask=mask.to(loaded.device),
-                max_new_tokens=self.settings.max_new_tokens,
-                logits_processor=self._processors([one.key for one in batch], width),
-            )
-        answers: list[list[int]] = made[:, width:].tolist()
-        return answers
-
-    def _processors(self, keys: list[str], prompt_length: int) -> list[Any]:
+    def _processors(self, keys: list[str]) -> Processors:
         if not self.settings.sample:
-            return []
+            return lambda rows, prompt_length: []
         from grapebench.rewriters.sampling import SeededSampling, batch_draws
 
         draws = batch_draws(self.setup.seed, keys, self.settings.max_new_tokens)
-        return [SeededSampling(draws, prompt_length, self.settings.temperature, self.settings.top_p)]
+        temperature, top_p = self.settings.temperature, self.settings.top_p
+        return lambda rows, prompt_length: [SeededSampling(draws[rows], prompt_length, temperature, top_p)]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from grapebench.rewriters.engines import Request
-from grapebench.rewriters.engines.api import seed_of
 from grapebench.rewriters.engines.images import with_images
-
-__all__ = ["body", "seed_of"]
+from grapebench.rewriters.sampling import seed_of
 
 
 class LocalSettings(Protocol):

@@ -22,6 +22,7 @@ from grapebench.rewriters.engines import Answer, Message, Request, served, vllm_
 from grapebench.rewriters.engines.fitting import fit
 from grapebench.rewriters.engines.images import with_images
 from grapebench.rewriters.engines.model_settings import ModelSettings
+from grapebench.rewriters.sampling import seed_of
 from grapebench.rewriters.setup import Setup
 
 TOGETHER = 1024
@@ -173,7 +174,7 @@ class Vllm:
         return SamplingParams(
             temperature=self.settings.temperature,
             top_p=self.settings.top_p,
-            seed=served.seed_of(self.setup.seed, key),
+            seed=seed_of(self.setup.seed, key),
             max_tokens=self.settings.max_new_tokens,
         )
 

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from grapebench.errors import UserError
 from grapebench.rewriters.engines import Answer, Request, spending
-from grapebench.rewriters.engines.api import Api, seed_of
+from grapebench.rewriters.engines.api import Api
 from grapebench.rewriters.engines.giving_up import is_hopeless
+from grapebench.rewriters.sampling import seed_of
 from grapebench.rewriters.setup import Setup
 from tests.rewriters.engines.server import Server, completion
 
@@ -78,12 +79,6 @@ def test_what_is_sent(server: Server) -> None:
          "seed": seed_of(3, "hello")},
         {"model": "m", "messages": turns, "max_completion_tokens": 64},
     ]  # fmt: skip
-
-
-def test_seeds_belong_to_request_and_run() -> None:
-    seeds = {seed_of(seed, key) for seed in range(5) for key in ("a", "b", "a#1")}
-    assert len(seeds) == 15 and all(0 <= seed < 2**31 for seed in seeds)
-    assert seed_of(0, "a") == seed_of(0, "a")
 
 
 def test_images_go_as_data_urls(server: Server) -> None:

@@ -130,7 +130,8 @@ def test_a_folder_without_a_model(tiny_lm: Path, tmp_path: Path) -> None:
 def test_a_full_gpu_halves_the_batch(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    expected = by_key(make(tiny_lm).answer(REQUESTS))
+    requests = [*REQUESTS, *(request(f"3#{n}", "word " * 4 + "3") for n in range(1, 8))]
+    expected = by_key(make(tiny_lm, sample=True).answer(requests))
     generate = Transformers._generate
 
     def small(self: Transformers, loaded: Any, batch: Any) -> list[list[int]]:
@@ -139,7 +140,7 @@ def test_a_full_gpu_halves_the_batch(tiny_lm: Path, monkeypatch: pytest.MonkeyPa
         return generate(self, loaded, batch)
 
     monkeypatch.setattr(Transformers, "_generate", small)
-    assert by_key(make(tiny_lm).answer(REQUESTS)) == expected
+    assert by_key(make(tiny_lm, sample=True).answer(requests)) == expected
 
 
 def test_half_precision_answers(tiny_lm: Path) -> None:
@@ -162,6 +163,9 @@ def test_an_adapter_changes_answers_and_identity(tiny_lm: Path, tmp_path: Path) 
     plain, adapted = make(tiny_lm), make(tiny_lm, adapter=str(tmp_path / "adapter"))
     before, after = by_key(plain.answer(REQUESTS)), by_key(adapted.answer(REQUESTS))
     assert sum(before[key].raw != after[key].raw for key in before) > 6
+    twice = [request(f"{one.key}#1", one.messages[1]["content"].removeprefix("Say: ")) for one in REQUESTS[:3]]
+    doubled = by_key(adapted.answer([*REQUESTS, *twice]))
+    assert all(doubled[f"{key}#1"].raw == doubled[key].raw == after[key].raw for key in "012")
     assert plain.identity != adapted.identity
 
 

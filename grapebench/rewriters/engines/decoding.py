@@ -1,0 +1,135 @@
+"""Generation in which what prompts share is computed once, and answers that have ended leave the batch.
+
+`generate` of transformers goes on from a cache of keys and values that holds all tokens but the last, and extends it.
+So the cache is filled here, each distinct prompt once, and `generate` is asked for a few tokens at a time; in between
+the cache is cut to the rows that go on.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from grapebench.rewriters.models import Chat
+
+if TYPE_CHECKING:
+    import torch
+
+ROUND = 8
+"""After so many tokens the rows that have ended leave. A call of `generate` costs about as much as one small step."""
+
+Processors = Callable[[Sequence[int], int], list[Any]]
+"""From the numbers of the prompts that are still answered and the width of the prompts to logits processors."""
+
+
+def generate(chat: Chat, prompts: Sequence[Sequence[int]], steps: int, processors: Processors) -> list[list[int]]:
+    """The new tokens of each prompt: up to `steps`, and what follows the token that ends an answer means nothing.
+
+    A model whose cache has no row for each prompt and no column for each token (sliding windows, states) is asked in
+    the plain way: all prompts, padded on the left, until the last answer ends.
+    """
+    import torch
+
+    cache = _empty_cache(chat.model)
+    places = {tokens: place for place, tokens in enumerate(dict.fromkeys(map(tuple, prompts)))}
+    shared = 0 if cache is None else _common(list(places))
+    ids, mask = _padded(list(places), shared, chat)
+    width = ids.shape[1]
+    rows = torch.tensor([places[tuple(prompt)] for prompt in prompts], device=chat.device)
+    ends = torch.tensor(sorted(chat.ends), device=chat.device)
+    with torch.inference_mode():
+        if cache is not None:
+            _prefill(chat.model, cache, ids, mask, shared)
+            if len(ids) < len(rows):
+                cache.batch_select_indices(rows)
+        ids, mask = ids[rows], mask[rows]
+        answers: list[list[int]] = [[] for _ in prompts]
+        going = list(range(len(prompts)))
+        while going and ids.shape[1] < width + steps:
+            before = ids.shape[1]
+            left = width + steps - before
+            ids = chat.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=left if cache is None else min(left, ROUND),
+                logits_processor=processors(going, width),
+                **({} if cache is None else {"past_key_values": cache}),
+            )
+            new = ids[:, before:]
+            for number, tokens in zip(going, new.tolist(), strict=True):
+                answers[number] += tokens
+            on = (~torch.isin(new, ends).any(dim=1)).nonzero()[:, 0]
+            if cache is not None and len(on) < len(going):
+                cache.batch_select_indices(on)
+            ids, mask = ids[on], torch.nn.functional.pad(mask, (0, new.shape[1]), value=1)[on]
+            going = [going[place] for place in on.tolist()]
+    return answers
+
+
+def _empty_cache(model: Any) -> Any:
+    """A cache with a row for each prompt and a column for each token, which can be cut and repeated; None where the
+    model keeps another kind, or transformers is too old to say so (before 4.56)."""
+    try:
+        from transformers.cache_utils import DynamicCache, DynamicLayer
+    except ImportError:
+        return None
+    config = model.config.get_text_config(decoder=True)
+    taken = inspect.signature(model.base_model.forward).parameters
+    # Some rotary embeddings are scaled by the length of what is computed at once.
+    scaling = str(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None))
+    if (
+        getattr(model, "_is_stateful", False)
+        or not {"position_ids", "past_key_values"} <= set(taken)
+        or set(getattr(config, "layer_types", None) or ["full_attention"]) != {"full_attention"}
+        or any(name in scaling for name in ("longrope", "dynamic"))
+    ):
+        return None
+    try:
+        cache = DynamicCache(config=config)
+    except TypeError:
+        return None
+    return cache if all(type(layer) is DynamicLayer for layer in cache.layers) else None
+
+
+def _common(prompts: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens all prompts begin with, the last of each left out: its logits are what `generate` begins with."""
+    first, last = min(prompts), max(prompts)
+    same = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), None)
+    return min(len(first), len(last)) - 1 if same is None else min(same, min(map(len, prompts)) - 1)
+
+
+def _padded(prompts: Sequence[Sequence[int]], shared: int, chat: Chat) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and attention mask, both `(prompts, width)`, padded after the first `shared` tokens.
+
+    Positions are counted along the mask, so that padding there moves nothing.
+    """
+    import torch
+
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), chat.padding)
+    mask = torch.zeros_like(ids)
+    ids[:, :shared] = torch.tensor(prompts[0][:shared])
+    mask[:, :shared] = 1
+    for row, tokens in enumerate(prompts):
+        rest = tokens[shared:]
+        ids[row, width - len(rest) :] = torch.tensor(rest)
+        mask[row, width - len(rest) :] = 1
+    return ids.to(chat.device), mask.to(chat.device)
+
+
+def _prefill(model: Any, cache: Any, ids: torch.Tensor, mask: torch.Tensor, shared: int) -> None:
+    """Fill the cache with all columns but the last, the `shared` first ones once for all rows."""
+    rows, width = ids.shape
+    if shared:
+        model.base_model(input_ids=ids[:1, :shared], past_key_values=cache, use_cache=True)
+        cache.batch_repeat_interleave(rows)
+    if shared < width - 1:
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        model.base_model(
+            input_ids=ids[:, shared : width - 1],
+            attention_mask=mask[:, : width - 1],
+            position_ids=positions[:, shared : width - 1],
+            past_key_values=cache,
+            use_cache=True,
+        )
