@@ -101,6 +101,8 @@ class RewriterCard(Card):
     paper: str | None = None
     oracle: bool = False
     """It looks at the answer: shown apart, never ranked."""
+    reference: bool = False
+    """Others are measured by it: the board shows how far each row is from its row."""
     families: tuple[Family, ...] = ("translate", "condense", "compose")
     suites: tuple[Suite, ...] = ("mini", "full")
     trained_on: str | None = None

@@ -26,6 +26,10 @@ Data = Annotated[
         help="Folder with the official files (--suite full).", show_default="the place that `data add` remembered"
     ),
 ]
+AllowSeen = Annotated[
+    bool,
+    typer.Option("--allow-seen", help="Search images that the rewriter has seen; the result is marked."),
+]
 
 
 def load(

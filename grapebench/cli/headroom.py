@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grapebench.cli.asked import Data
+from grapebench.cli.asked import Data, Languages, Protocol
 
 if TYPE_CHECKING:
     from grapebench.evaluation.headroom import Headroom
@@ -29,6 +29,8 @@ def headroom(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Ask only the first so many queries.", show_default="all")
     ] = None,
+    protocol: Protocol = None,
+    languages: Languages = None,
     data: Data = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it into this file (.png, .svg, .pdf).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
@@ -48,7 +50,7 @@ def headroom(
     if plot is not None:
         plots.check(plot)
     searcher = open_retriever(retriever, suite)
-    loaded = asked.load(catalog.task_card(task).card, suite, split, data, None, None)
+    loaded = asked.load(catalog.task_card(task).card, suite, split, data, protocol, languages)
     if not runner.check_task(loaded):
         raise UserError(f"the labels of {loaded.name} {loaded.split} are not public: nothing says which answer is best")
     setup = Setup(loaded.suite, loaded.family, seed, loaded.root, task=task)  # type: ignore[arg-type]
@@ -141,7 +143,8 @@ def _print_table(found: Headroom, task: Task, opened: LoadedRewriter, seed: int)
         first = render.percent(Figure(point.first[main]))
         row("1 (the mean)" if point.k == 1 else str(point.k), cells, point.figures.get("median_rank"), first)
     console = Console()
-    title = f"Headroom, an oracle: {task.name} · suite {task.suite} · split {task.split} · {opened.name} · seed {seed}"
+    where = f"{task.name} · suite {task.suite} · split {task.split} · protocol {task.protocol}"
+    title = f"Headroom, an oracle: {where} · {opened.name} · seed {seed}"
     console.print(Text(title, style="italic"))
     console.print(table)
     drawn = ", ".join(f"{name} {value:g}" for name, value in _sampling(opened).items())

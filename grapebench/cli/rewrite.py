@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grapebench.cli.asked import Data, Languages, Protocol
+from grapebench.cli.asked import AllowSeen, Data, Languages, Protocol
 
 if TYPE_CHECKING:
     from grapebench.rewriters.batch_answers import Imported
@@ -42,14 +42,18 @@ def export_(
     protocol: Protocol = None,
     languages: Languages = None,
     data: Data = None,
+    allow_seen: AllowSeen = False,
 ) -> None:
-    """Write what has no stored answer yet, as OpenAI Batch JSONL.
+    """Write what has no stored answer yet and no running process is asking for, as OpenAI Batch JSONL.
 
     `grapebench rewrite import` reads the answers back; then `grapebench run` finds them stored.
     """
+    import sys
+
     from grapebench import catalog
     from grapebench.cli import asked, progress
     from grapebench.errors import UserError
+    from grapebench.evaluation import runner
     from grapebench.evaluation.measure import attach, captioned
     from grapebench.retrieval import open_retriever
     from grapebench.retrieval.searcher import Searcher
@@ -68,6 +72,7 @@ def export_(
     setup = Setup(loaded.suite, loaded.family, seed, loaded.root, task=task)  # type: ignore[arg-type]
     asking = open_rewriter(rewriter, setup)
     batch_files.prompted(asking)
+    runner.check_seen(loaded, asking, allow_seen)
     if captioner is not None and asking.captioner is None:
         raise UserError("--captioner: nothing here reads captions", fix="leave it out, or choose another rewriter")
     embeddings = EmbeddingStore()
@@ -79,9 +84,11 @@ def export_(
         with progress.staged(label) as report:
             queries = tuple(captioned(loaded, queries, opened, describing, embeddings, report))
     with RewriteStore() as store:
-        questions = batch_files.unanswered(asking, queries, store, seed)
+        questions, claimed = batch_files.unanswered(asking, queries, store, seed)
+    if claimed:
+        print(f"{label}: another process is asking for {claimed:,} answers, which are left out", file=sys.stderr)
     if not questions:
-        print(f"{label}: every answer is stored already, nothing to export")
+        print(f"{label}: every answer is {'stored or on its way' if claimed else 'stored already'}, nothing to export")
         return
     manifest = batch_files.export(
         asking, questions, out, suite=loaded.suite, task=loaded.name, split=loaded.split, seed=seed

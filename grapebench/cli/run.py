@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grapebench.cli.asked import Data, Languages, Protocol
+from grapebench.cli.asked import AllowSeen, Data, Languages, Protocol
 
 if TYPE_CHECKING:
     from grapebench.leaderboard.results import Result
@@ -60,10 +60,7 @@ def run(
     protocol: Protocol = None,
     languages: Languages = None,
     data: Data = None,
-    allow_seen: Annotated[
-        bool,
-        typer.Option("--allow-seen", help="Search images that the rewriter was trained on; the result is marked."),
-    ] = False,
+    allow_seen: AllowSeen = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Where results are kept.", show_default="the user's data folder, or under GRAPEBENCH_HOME"),

@@ -86,6 +86,15 @@ class Comparison:
     """By figure, in the order of the protocol."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The queries of a result and where their right images came, read again from its ranks."""
+
+    ids: tuple[str, ...]
+    places: Places
+    sheet: Sheet
+
+
 def read(folder: Path) -> Scored:
     """Read a result for a comparison. Raises UserError where it is not whole, has no labels or came without ranks."""
     result = store.load(folder, hashes=True)
@@ -93,15 +102,8 @@ def read(folder: Path) -> Scored:
         what = f"the labels of {result.task} {result.split} are not public: there is nothing to compare"
         raise UserError(what, file=folder)
     protocol = protocol_named(result.protocol)
-    table = rows.ranks(folder)
-    places = _places(table)
-    # All that figures need of a query: the image it is drawn with, and the part of the data it belongs to.
-    categories = table.get("category", [""] * len(table["query_id"]))
-    columns = zip(table["query_id"], table["cluster"], table["language"], categories, strict=True)
-    queries = [
-        Query(name, "", (image,), language, category=category or "") for name, image, language, category in columns
-    ]
-    sheets = [figures.query_sheet(protocol, queries, places, result.groups)]
+    asked = read_queries(folder, result)
+    places, sheets = asked.places, [asked.sheet]
     if protocol.image_to_text:
         sheets.append(figures.image_sheet(protocol, _image_places(folder)))
     found = figures.figures(protocol, sheets, places)
@@ -110,9 +112,23 @@ def read(folder: Path) -> Scored:
         folder=folder,
         sheets=tuple(sheets),
         headline={key: found[key] for sheet in sheets for key in sheet.values},
-        ids=tuple(table["query_id"]),
+        ids=asked.ids,
         goodness=-places.rank if places.precision is None else places.precision,
     )
+
+
+def read_queries(folder: Path, result: Result) -> Asked:
+    """Read what figures over queries are means of. Raises UserError where the result came without ranks."""
+    table = rows.ranks(folder)
+    places = _places(table)
+    # All that figures need of a query: the image it is drawn with, and the part of the data it belongs to.
+    categories = table.get("category", [""] * len(table["query_id"]))
+    columns = zip(table["query_id"], table["cluster"], table["language"], categories, strict=True)
+    queries = [
+        Query(name, "", (image,), language, category=category or "") for name, image, language, category in columns
+    ]
+    sheet = figures.query_sheet(protocol_named(result.protocol), queries, places, result.groups)
+    return Asked(tuple(table["query_id"]), places, sheet)
 
 
 def _places(table: dict[str, list[Any]]) -> Places:

@@ -154,7 +154,7 @@ def check_task(task: Task) -> bool:
 
 
 def check_seen(task: Task, rewriter: LoadedRewriter, allowed: bool) -> results.Seen | None:
-    """Which images of the gallery the rewriter was trained on; None where there are none.
+    """Which images of the gallery the rewriter has seen, in training or beside it; None where there are none.
 
     Raises UserError where there are some and that is not allowed.
     """
@@ -163,7 +163,7 @@ def check_seen(task: Task, rewriter: LoadedRewriter, allowed: bool) -> results.S
         return None
     if not allowed:
         raise UserError(
-            f"{rewriter.name} was trained on {rewriter.seen}, which holds {len(images):,} of the "
+            f"{rewriter.name} has seen {rewriter.seen}, which holds {len(images):,} of the "
             f"{len(task.gallery):,} images of {task.name} {task.split}, the first is {images[0]!r}",
             fix="choose another split, or say --allow-seen: the result is then marked",
         )

@@ -46,6 +46,8 @@ class Row:
     """Those that all its results have."""
     delta: Figure | None
     """Of the main figure to the raw query text."""
+    against: tuple[Figure | None, ...] = ()
+    """The same to each of the table's references; None where that is not known. See `references.compared`."""
 
     @property
     def oracle(self) -> bool:
@@ -53,7 +55,7 @@ class Row:
 
     @property
     def seen(self) -> bool:
-        """Whether the rewriter was trained on images that it searched."""
+        """Whether the rewriter had seen images that it searched."""
         return self.results[0].seen is not None
 
     @property
@@ -74,9 +76,11 @@ class Table:
     ranked: tuple[Row, ...]
     """By the main figure, best first; equals by name."""
     seen: tuple[Row, ...]
-    """Rows of rewriters that were trained on images they searched, in the same order."""
+    """Rows of rewriters that had seen images they searched, in the same order."""
     oracles: tuple[Row, ...]
     """Rows that look at the answer, in the same order."""
+    references: tuple[str, ...] = ()
+    """Labels of the rows that others are measured by, as far as there is a difference to show."""
 
     @property
     def first(self) -> Result:
@@ -211,16 +215,16 @@ def _row(label: str, results: Sequence[Result]) -> Row:
             continue
         bounds = [result.intervals.get(key) for result in results]
         lows, highs = [b.low for b in bounds if b], [b.high for b in bounds if b]
-        figures[key] = _over_seeds([result.metrics[key] for result in results], lows, highs)
+        figures[key] = over_seeds([result.metrics[key] for result in results], lows, highs)
     main = main_figure(results[0].protocol)
     deltas = [result.deltas[main] for result in results if main in result.deltas]
     delta = None
     if deltas:
-        delta = _over_seeds([d.value for d in deltas], [d.low for d in deltas], [d.high for d in deltas])
+        delta = over_seeds([d.value for d in deltas], [d.low for d in deltas], [d.high for d in deltas])
     return Row(label, tuple(results), figures, delta)
 
 
-def _over_seeds(values: list[float], lows: list[float], highs: list[float]) -> Figure:
+def over_seeds(values: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> Figure:
     """Mean over seeds; the interval (for the choice of images) is the seeds' mean interval, the spread is theirs."""
     return Figure(
         statistics.fmean(values),

@@ -18,7 +18,7 @@ from grapebench.leaderboard.render import (
     parts_title,
     percent_or_none,
     row_name,
-    trained_on,
+    seen_before,
 )
 
 if TYPE_CHECKING:
@@ -48,10 +48,11 @@ def page(tables: Sequence[Table], cards: Mapping[str, TaskCard], links: Mapping[
         "Built by `grapebench leaderboard build` from the results beside it; not edited by hand.",
         "R@K and mAP in percent, with 95 % intervals by a bootstrap over images; image→text is the way back, from each "
         "image to its texts. Δ is the paired difference to searching the raw query text (`identity`), in percentage "
-        "points. Over several seeds: their mean ± standard deviation. Ties: queries where another image scores exactly "
-        "as the target (counted against it). Fallbacks: queries that were searched as they came because the rewrite "
-        "could not be used. Cost: for each query the tokens that were read + written, and the milliseconds that "
-        "rewriting took; for all of them what was paid, where a price is known. "
+        "points; Δ to another row is the difference to that one, where both came with their ranks. Over several seeds: "
+        "their mean ± standard deviation. Ties: queries where another image scores exactly as the target (counted "
+        "against it). Fallbacks: queries that were searched as they came because the rewrite could not be used. Cost: "
+        "for each query the tokens that were read + written, and the milliseconds that rewriting took; for all of them "
+        "what was paid, where a price is known. "
         f"An oracle (\\*) {ORACLE}. A rewriter with † {SEEN}.",
     ]
     for suite, (title, about) in SUITES.items():
@@ -79,7 +80,8 @@ def _task(tables: Sequence[Table], card: TaskCard | None, links: Mapping[str, st
 
 def _section(table: Table, links: Mapping[str, str]) -> list[str]:
     lines = ["", _escape(headline(table))]
-    columns = [*figure_columns(table), "Ties", "Fallbacks", "Cost", "Result"]
+    against = [f"Δ {table.main} to {_escape(label)}" for label in table.references]
+    columns = [*figure_columns(table), *against, "Ties", "Fallbacks", "Cost", "Result"]
     notes = ("", f"Marked † ({SEEN}):", f"Oracle ({ORACLE}):")
     for note, rows in zip(notes, (table.ranked, table.seen, table.oracles), strict=True):
         if rows:
@@ -90,7 +92,7 @@ def _section(table: Table, links: Mapping[str, str]) -> list[str]:
         lines += ["", f"{parts_title(table)}:", "", *_head(head), *map(_line, parts)]
     lines += ["", "Commands:", ""]
     for row in table.rows:
-        lines += [f"- {_escape(row_name(row))}: {_code(r.command)}{_commit(r)}{_trained_on(r)}" for r in row.results]
+        lines += [f"- {_escape(row_name(row))}: {_code(r.command)}{_commit(r)}{_seen_before(r)}" for r in row.results]
     return lines
 
 
@@ -102,6 +104,7 @@ def _cells(table: Table, row: Row, links: Mapping[str, str]) -> list[str]:
         _escape(row_name(row)),
         *(percent_or_none(row, key) for key in table.keys),
         difference(row.delta),
+        *map(difference, row.against),
         f"{100 * ties:.1f} %",
         f"{100 * fallbacks:.1f} %",
         cost(row),
@@ -118,8 +121,8 @@ def _commit(result: Result) -> str:
     return "" if commit is None else f" at {commit[:10]}" + (" with local changes" if dirty else "")
 
 
-def _trained_on(result: Result) -> str:
-    return f"; {_escape(trained_on(result))}" if result.seen else ""
+def _seen_before(result: Result) -> str:
+    return f"; {_escape(seen_before(result))}" if result.seen else ""
 
 
 def _published(cards: Mapping[str, TaskCard]) -> list[str]:

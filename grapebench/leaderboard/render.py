@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grapebench.leaderboard.results import Result
 
 ORACLE = "looks at the answer: the ceiling, not ranked"
-SEEN = "searched images it was trained on, so not ranked"
+SEEN = "searched images that it had seen before, so not ranked"
 
 
 def figure_name(key: str) -> str:
@@ -122,10 +122,10 @@ def result_figure(result: Result, key: str) -> Figure:
     return Figure(result.metrics[key], *((bounds.low, bounds.high) if bounds else ()))
 
 
-def trained_on(result: Result) -> str:
-    """Which images a rewriter had seen before it searched them; empty where none."""
+def seen_before(result: Result) -> str:
+    """Which images a rewriter had seen, in training or beside it, before it searched them; empty where none."""
     seen = result.seen
-    return f"trained on {seen.images:,} of the {seen.gallery:,} images ({', '.join(seen.sources)})" if seen else ""
+    return f"had seen {seen.images:,} of the {seen.gallery:,} images ({', '.join(seen.sources)})" if seen else ""
 
 
 def cost(row: Row) -> str:

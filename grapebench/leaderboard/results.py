@@ -167,14 +167,14 @@ class Data(Part):
 
 
 class Seen(Part):
-    """Gallery images that the rewriter was trained on, where the run was allowed all the same."""
+    """Gallery images that the rewriter had seen, in training or beside it, where the run was allowed all the same."""
 
     images: int
     """How many of the images that were searched."""
     gallery: int
     """How many images were searched."""
     sources: list[str]
-    """What it was trained on, as its card says."""
+    """Where it had seen them: tasks and splits."""
 
 
 class Result(Part):
@@ -211,7 +211,7 @@ class Result(Part):
     labelled: bool = True
     """False where the split's labels are not public: then there are run files, but no figures and no ranks."""
     seen: Seen | None = None
-    """Set where the rewriter was trained on images of the gallery, which the user allowed; null where it was not."""
+    """Set where the rewriter had seen images of the gallery, which the user allowed; null where it had not."""
     groups: dict[str, str] = {}
     """The group of each category, where figures are by category: `R@1/<name>` is of a category or of a group."""
     metrics: dict[str, float]

@@ -20,6 +20,7 @@ from grapebench.errors import UserError
 from grapebench.files import explain_os_error, sha256_file, write_text
 from grapebench.records import Query
 from grapebench.rewriters import LoadedRewriter, output
+from grapebench.rewriters.claims import Claims
 from grapebench.rewriters.engines.spending import Prices
 from grapebench.rewriters.prompted import Prompted
 from grapebench.rewriters.samples import expand
@@ -78,17 +79,30 @@ class _Written:
     requests: int
 
 
-def unanswered(loaded: LoadedRewriter, queries: Sequence[Query], store: RewriteStore, seed: int) -> dict[str, Query]:
+def unanswered(
+    loaded: LoadedRewriter, queries: Sequence[Query], store: RewriteStore, seed: int
+) -> tuple[dict[str, Query], int]:
     """The questions without a stored answer, by the key that the answer is stored under.
 
     Those that `grapebench.rewriters.store.all_answers` would ask: each query once for each of the rewriter's samples,
-    equal questions once. Composed queries have their captions already.
+    equal questions once. Composed queries have their captions already. Left out, and counted, are those that another
+    process is asking for at this moment.
     """
     beside = prompted(loaded).depends_on(queries)
     asked: dict[str, Query] = {}
     for query, shown in zip(queries, beside, strict=True):
         for one in expand(query, loaded.samples):
             asked.setdefault(query_key(loaded, one, seed, shown), one)
+    asked = _not_stored(loaded, asked, store)
+    with Claims(store.path) as claims:
+        claimed = claims.of_others(loaded.asked_as, list(asked))
+    # Looked up once more: what nobody claims any longer may have been answered just now.
+    asked = _not_stored(loaded, asked, store)
+    questions = {key: one for key, one in asked.items() if key not in claimed}
+    return questions, len(asked) - len(questions)
+
+
+def _not_stored(loaded: LoadedRewriter, asked: Mapping[str, Query], store: RewriteStore) -> dict[str, Query]:
     stored = store.lookup(loaded.asked_as, list(asked))
     return {key: one for key, one in asked.items() if key not in stored}
 

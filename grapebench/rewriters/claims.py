@@ -43,20 +43,25 @@ class Claims:
 
     def take(self, fingerprint: str, keys: Sequence[str]) -> list[str]:
         """Claim what nobody else holds; returns those of the keys that are now ours."""
-        now, machine = time.time(), _machine()
 
         def work(connection: sqlite3.Connection) -> list[str]:
             self._sign(connection)
-            others = "SELECT holder, machine, pid, until FROM holders WHERE holder != ?"
-            for holder, where, pid, until in connection.execute(others, (self._holder,)).fetchall():
-                if until < now or (where == machine and not _runs(pid)):
-                    connection.execute("DELETE FROM holders WHERE holder = ?", (holder,))
-            connection.execute("DELETE FROM claims WHERE holder NOT IN (SELECT holder FROM holders)")
+            self._drop_fallen(connection)
             rows = [(fingerprint, key, self._holder) for key in keys]
             connection.executemany("INSERT OR IGNORE INTO claims VALUES (?, ?, ?)", rows)
             held = "SELECT key FROM claims WHERE fingerprint = ? AND holder = ?"
             ours = {key for (key,) in connection.execute(held, (fingerprint, self._holder))}
             return [key for key in keys if key in ours]
+
+        return self._transaction(work)
+
+    def of_others(self, fingerprint: str, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that somebody else holds at this moment; nothing is claimed."""
+
+        def work(connection: sqlite3.Connection) -> set[str]:
+            self._drop_fallen(connection)
+            held = "SELECT key FROM claims WHERE fingerprint = ? AND holder != ?"
+            return {key for (key,) in connection.execute(held, (fingerprint, self._holder))}.intersection(keys)
 
         return self._transaction(work)
 
@@ -81,6 +86,15 @@ class Claims:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _drop_fallen(self, connection: sqlite3.Connection) -> None:
+        """Take away the claims of others that are gone."""
+        now, machine = time.time(), _machine()
+        others = "SELECT holder, machine, pid, until FROM holders WHERE holder != ?"
+        for holder, where, pid, until in connection.execute(others, (self._holder,)).fetchall():
+            if until < now or (where == machine and not _runs(pid)):
+                connection.execute("DELETE FROM holders WHERE holder = ?", (holder,))
+        connection.execute("DELETE FROM claims WHERE holder NOT IN (SELECT holder FROM holders)")
 
     def _sign(self, connection: sqlite3.Connection) -> None:
         row = (self._holder, _machine(), os.getpid(), time.time() + self.lease)

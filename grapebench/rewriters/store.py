@@ -43,9 +43,14 @@ class RewriteStore:
         self.path = path or data_dir() / "rewrites.sqlite"
         self._connection: sqlite3.Connection | None = None
 
-    def lookup(self, fingerprint: str, keys: Sequence[str]) -> dict[str, Rewrite]:
-        """The stored answers by key, their query ids empty. An unreadable row counts as absent."""
-        return self._robustly(lambda connection: dict(_read(connection, fingerprint, keys)))
+    def lookup(
+        self, fingerprint: str, keys: Sequence[str], query_ids: Mapping[str, str] | None = None
+    ) -> dict[str, Rewrite]:
+        """The stored answers by key. An unreadable row counts as absent.
+
+        `query_ids` by key say which query each answer is for; without them their query ids are empty.
+        """
+        return self._robustly(lambda connection: dict(_read(connection, fingerprint, keys, query_ids or {})))
 
     def put(self, fingerprint: str, answers: Mapping[str, Rewrite]) -> None:
         """Store answers by key, all or none; one that is there already is replaced."""
@@ -109,7 +114,9 @@ def _is_broken(error: sqlite3.DatabaseError) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
 
 
-def _read(connection: sqlite3.Connection, fingerprint: str, keys: Sequence[str]) -> Iterator[tuple[str, Rewrite]]:
+def _read(
+    connection: sqlite3.Connection, fingerprint: str, keys: Sequence[str], query_ids: Mapping[str, str]
+) -> Iterator[tuple[str, Rewrite]]:
     for start in range(0, len(keys), 500):
         some = keys[start : start + 500]
         marks = ",".join("?" * len(some))
@@ -118,7 +125,7 @@ def _read(connection: sqlite3.Connection, fingerprint: str, keys: Sequence[str])
         )
         for key, answer in rows:
             with contextlib.suppress(ValueError, TypeError, AttributeError):
-                yield key, _decode(answer)
+                yield key, _decode(answer, query_ids.get(key, ""))
 
 
 def _encode(rewrite: Rewrite) -> str:
@@ -126,14 +133,14 @@ def _encode(rewrite: Rewrite) -> str:
     return json.dumps({name: value for name, value in told.items() if value != _PLAIN[name]})
 
 
-def _decode(answer: str) -> Rewrite:
+def _decode(answer: str, query_id: str) -> Rewrite:
     told = json.loads(answer)
     for name in _TUPLES:
         if name in told:
             told[name] = tuple(told[name])
     if "vectors" in told:
         told["vectors"] = tuple(map(tuple, told["vectors"]))
-    return Rewrite("", **told)
+    return Rewrite(query_id, **told)
 
 
 def query_key(loaded: LoadedRewriter, query: Query, seed: int, beside: Any = None) -> str:
@@ -184,7 +191,12 @@ def all_answers(
     if samples > 1 and len({one.id for one in asked}) != samples * len({query.id for query in queries}):
         raise UserError("some query is named like a sample of another: 'id' and 'id#1'")
     keys = _keys(loaded, queries, asked, seed)
-    found = store.lookup(loaded.asked_as or loaded.fingerprint, list(dict.fromkeys(keys))) if loaded.stored else {}
+    by_query = [keys[start : start + samples] for start in range(0, len(keys), samples)]
+    found: dict[str, Rewrite] = {}
+    if loaded.stored:
+        # Each is made under its query's id at once: copying them afterwards costs nearly as much as reading them.
+        query_ids = {key: query.id for query, some in zip(queries, by_query, strict=True) for key in some}
+        found = store.lookup(loaded.asked_as or loaded.fingerprint, list(query_ids), query_ids)
     waiting: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
         if key not in found:
@@ -202,11 +214,15 @@ def all_answers(
                 del lacking[place // samples]
         if progress:
             progress(len(queries) - len(lacking), len(queries))
-    by_query = [keys[start : start + samples] for start in range(0, len(keys), samples)]
     return [
-        [dataclasses.replace(found[key], query_id=query.id) if key in found else output.missing(query) for key in some]
+        [_for(query, found[key]) if key in found else output.missing(query) for key in some]
         for query, some in zip(queries, by_query, strict=True)
     ]
+
+
+def _for(query: Query, answer: Rewrite) -> Rewrite:
+    """The answer under the query's id: it may have come for one of its samples, or for another query with its text."""
+    return answer if answer.query_id == query.id else dataclasses.replace(answer, query_id=query.id)
 
 
 def _keys(loaded: LoadedRewriter, queries: Sequence[Query], asked: Sequence[Query], seed: int) -> list[str]:

@@ -50,6 +50,14 @@ def test_more_answers_find_more(asked: list[str], capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out)["queries"] == 5
 
 
+def test_protocol_and_languages_are_those_of_a_run(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*asked, "-k", "2", "--protocol", "multilingual", "--languages", "de", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["protocol"], found["queries"]) == ("multilingual", 12)
+    assert main([*asked, "--protocol", "graded"]) == 2
+    assert "graded" in capsys.readouterr().err
+
+
 def test_that_a_greedy_card_is_sampled_is_said(tmp_path: Path) -> None:
     setup = Setup("mini", "translate", 0, tmp_path)
     assert _is_greedy(open_sampling("llm", setup)) and not _is_greedy(open_sampling("best-of-8", setup))
@@ -59,7 +67,7 @@ def test_what_a_person_sees(asked: list[str], place: Path, capsys: pytest.Captur
     assert main([*asked, "-k", "1,2,4", "--plot", "found.png"]) == 0
     out = capsys.readouterr().out
     text = " ".join(out.split())
-    assert "Headroom, an oracle: words · suite full · split test · sampler · seed 0" in text
+    assert "Headroom, an oracle: words · suite full · split test · protocol retrieval · sampler · seed 0" in text
     assert "raw query" in text and "1 (the mean)" in text and "chosen by the labels" in text
     assert "24 queries, 4 answers each" in text
     assert max(map(len, out.splitlines())) <= 80

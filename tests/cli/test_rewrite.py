@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from grapebench.cli.main import main
+from grapebench.datasets.seen import image_hash
+from grapebench.rewriters.batch_files import load_manifest
+from grapebench.rewriters.claims import Claims
+from grapebench.rewriters.store import RewriteStore
 
 CARD = """
 name = "small"
@@ -74,6 +78,35 @@ def test_a_run_after_an_import_asks_nothing(
     assert main([*EXPORT[:-1], "none.jsonl"]) == 0
     assert capsys.readouterr().out == "words · small: every answer is stored already, nothing to export\n"
     assert not (card / "none.jsonl").exists()
+
+
+def test_images_that_the_rewriter_has_seen_are_refused_as_in_a_run(
+    card: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = {"task": "words", "suite": "full", "split": "train", "queries": 9, "images": 1}
+    seen = {"schema_version": 1, "sources": [source], "images": [image_hash("full", "words", "i03")]}
+    (card / "trained.json").write_text(json.dumps(seen))
+    (card / "small.toml").write_text(CARD.replace("[prompts]", 'trained_on = "trained.json"\n[prompts]'))
+    assert main(EXPORT) == 2
+    assert "small has seen words train, which holds 1 of the 24 images" in capsys.readouterr().err
+    assert not (card / "b.jsonl").exists()
+    assert main([*EXPORT, "--allow-seen"]) == 0
+    assert capsys.readouterr().out == "b.jsonl: 24 requests for the model small-1\n"
+
+
+def test_what_a_running_process_is_asking_for_is_not_exported(card: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(EXPORT) == 0
+    manifest = load_manifest(card / "b.manifest.json")
+    capsys.readouterr()
+    with RewriteStore() as store, Claims(store.path) as busy:
+        busy.take(manifest.fingerprint, list(manifest.texts)[:20])
+        assert main([*EXPORT[:-1], "rest.jsonl"]) == 0
+        out, err = capsys.readouterr()
+        assert out == "rest.jsonl: 4 requests for the model small-1\n"
+        assert "words · small: another process is asking for 20 answers, which are left out" in err
+        busy.take(manifest.fingerprint, list(manifest.texts))
+        assert main([*EXPORT[:-1], "none.jsonl"]) == 0
+        assert "words · small: every answer is stored or on its way, nothing to export" in capsys.readouterr().out
 
 
 def test_a_broken_line_is_named_on_standard_error(card: Path, capsys: pytest.CaptureFixture[str]) -> None:

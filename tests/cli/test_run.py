@@ -192,7 +192,7 @@ def test_images_that_the_rewriter_was_trained_on(
     more = ["--rewriter", "trained.toml"]
     assert main(arguments(*more)) == 2
     out, err = capsys.readouterr()
-    assert "trained was trained on words train" in err and "3 of the 24 images" in err and "--allow-seen" in err
+    assert "trained has seen words train" in err and "3 of the 24 images" in err and "--allow-seen" in err
     assert out == "" and err.count("\n") == 1
     assert not (place / "home" / "data" / "results").exists(), "not even what comes before it was begun"
     assert main(arguments(*more, "--allow-seen", "--json")) == 0

@@ -238,7 +238,7 @@ def test_without_labels_queries_are_listed_without_ranks(save: Save, capsys: pyt
 
 def test_what_was_trained_on_is_said(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
     made = save(seen=Seen(images=12, gallery=1001, sources=["cirr train", "cirr val"]))
-    assert "Not ranked trained on 12 of the 1,001 images (cirr train, cirr val)" in lines_of(capsys, made.id)
+    assert "Not ranked had seen 12 of the 1,001 images (cirr train, cirr val)" in lines_of(capsys, made.id)
 
 
 def test_bad_input(result: Result, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from grapebench import files
 from grapebench.evaluation.protocols import PROTOCOLS
+from grapebench.leaderboard import artifacts
 from grapebench.leaderboard.results import (
     I2T_RUN_FILE,
     PER_IMAGE_FILE,
@@ -124,6 +126,25 @@ def make_result() -> Make:
         return Result(**values | changes)
 
     return make
+
+
+@pytest.fixture
+def write_ranks() -> Callable[..., Path]:
+    """Write ranks into a folder, of 100 queries of 50 images, so many of which stand among the first ten."""
+
+    def write(folder: Path, r10: float, *, seed: int = 0, **columns: Any) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = np.random.default_rng(seed).permutation(100)
+        table: dict[str, Any] = {
+            "query_id": [f"q{number}" for number in range(100)],
+            "language": ["de" if number % 4 else "zh" for number in range(100)],
+            "cluster": [f"i{number // 2}" for number in range(100)],
+            "rank": np.where(place < round(100 * r10), 3, 40).astype(np.int32),
+        }
+        artifacts.write_table(folder / PER_QUERY_FILE, table | columns)
+        return folder
+
+    return write
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from grapebench.retrieval.searcher import Searcher
 from grapebench.rewriters import LoadedRewriter, batch_answers, batch_files, open_rewriter, output
 from grapebench.rewriters.batch_answers import find_manifest, put, read_answers
 from grapebench.rewriters.batch_files import export, load_manifest, manifest_path, unanswered
+from grapebench.rewriters.claims import Claims
 from grapebench.rewriters.engines import Request
 from grapebench.rewriters.engines.api import Api
 from grapebench.rewriters.setup import Setup
@@ -58,7 +59,7 @@ def store(tmp_path: Path) -> Iterable[RewriteStore]:
 def write(loaded: LoadedRewriter, store: RewriteStore, out: Path, queries: Sequence[Query] = QUERIES) -> Path:
     """Export what is not answered, as `grapebench rewrite export` does; returns the manifest's path."""
     seed = loaded.rewriter.setup.seed  # type: ignore[attr-defined]
-    questions = unanswered(loaded, queries, store, seed)
+    questions, _ = unanswered(loaded, queries, store, seed)
     export(loaded, questions, out, suite="full", task="t", split="test", seed=seed)
     return manifest_path(out)
 
@@ -149,7 +150,7 @@ def test_answers_read_back_are_those_of_a_run(
     assert (result.read, result.new, result.missing) == (len(ids), len(ids), 0)
     monkeypatch.setattr(type(engine), "answer", Api.answer)  # which refuses
     assert all_answers(loaded, QUERIES, store, 0, loaded.samples) == wanted
-    assert not unanswered(loaded, QUERIES, store, 0)
+    assert unanswered(loaded, QUERIES, store, 0) == ({}, 0)
 
 
 def test_only_what_is_not_stored_is_asked_and_equal_texts_once(
@@ -157,13 +158,24 @@ def test_only_what_is_not_stored_is_asked_and_equal_texts_once(
 ) -> None:
     loaded = opened()
     twins = [*QUERIES, Query("twin", "Wort 3", language="de")]
-    questions = unanswered(loaded, twins, store, 0)
+    questions, _ = unanswered(loaded, twins, store, 0)
     assert len(questions) == 6
     key = next(key for key, query in questions.items() if query.id == "q4")
     store.put(loaded.asked_as, {key: Rewrite("", ("word 4",), raw="word 4")})
     write(loaded, store, tmp_path / "b.jsonl", twins)
     assert len(lines(tmp_path / "b.jsonl")) == 5
     assert key not in load_manifest(tmp_path / "b.manifest.json").texts
+
+
+def test_what_another_process_is_asking_for_is_left_out_and_counted(opened: Open, store: RewriteStore) -> None:
+    loaded = opened()
+    keys = list(unanswered(loaded, QUERIES, store, 0)[0])
+    store.put(loaded.asked_as, {keys[0]: Rewrite("", ("word 0",), raw="word 0")})
+    with Claims(store.path) as busy:
+        assert busy.take(loaded.asked_as, keys[:3]) == keys[:3]
+        found, claimed = unanswered(loaded, QUERIES, store, 0)
+        assert (list(found), claimed) == (keys[3:], 2), "what is stored is not on its way any more"
+    assert (len(unanswered(loaded, QUERIES, store, 0)[0]), unanswered(loaded, QUERIES, store, 0)[1]) == (5, 0)
 
 
 def test_captions_and_images_are_in_the_requests(
@@ -184,10 +196,10 @@ def test_captions_and_images_are_in_the_requests(
     assert image["image_url"]["url"].startswith("data:image/png;base64,")
     # What is shown is part of the question: another image under the same name is asked for anew.
     imported(tmp_path / "b.manifest.json", store, answer(tmp_path / "o", [said(one["custom_id"], "a red house")]))
-    assert not unanswered(loaded, queries, store, 0)
+    assert unanswered(loaded, queries, store, 0) == ({}, 0)
     loaded.rewriter.attach(searcher)  # type: ignore[attr-defined]
     monkey = [dataclasses.replace(queries[0], reference="i2")]
-    assert unanswered(loaded, monkey, store, 0)
+    assert unanswered(loaded, monkey, store, 0)[0]
 
 
 def test_what_is_too_much_for_one_file_becomes_several(
@@ -298,7 +310,7 @@ def test_answers_to_something_else_are_refused_whole(
     why = r"is answered twice, first in .*o\.jsonl:1; nothing" if twice else r"is not in the export t · card, seed 0;"
     with pytest.raises(UserError, match=rf"o\.jsonl:2: custom_id .* {why}"):
         imported(manifest, store, path)
-    assert len(unanswered(opened(), QUERIES, store, 0)) == 6
+    assert len(unanswered(opened(), QUERIES, store, 0)[0]) == 6
 
 
 def test_importing_twice_changes_nothing(opened: Open, store: RewriteStore, tmp_path: Path) -> None:

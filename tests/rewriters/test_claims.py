@@ -65,6 +65,16 @@ def test_a_dead_process_holds_nothing(path: Path) -> None:
         assert other.take("f", KEYS) == KEYS
 
 
+def test_looking_claims_nothing_and_sees_only_the_living(path: Path, clock: Clock) -> None:
+    with Claims(path, lease=30) as one, Claims(path) as other:
+        one.take("f", KEYS[:2])
+        assert other.of_others("f", ["b", "c"]) == {"b"}
+        assert other.of_others("g", KEYS) == one.of_others("f", KEYS) == set()
+        assert one.take("f", KEYS) == KEYS, "nothing was claimed by looking"
+        clock.now += 31
+        assert other.of_others("f", KEYS) == set()
+
+
 class Clock:
     """Stands in for the module `time`, so that no test waits for a lease, or fails on a busy machine."""
 

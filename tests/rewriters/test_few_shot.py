@@ -85,7 +85,7 @@ def test_searching_a_picture_of_an_example_is_refused(root: Path, monkeypatch: p
     card = catalog.task_card("flickr30k-cn").card
     test, train = (load_task(card, "full", split, Place.of(root), images=False) for split in ("test", "train"))
     assert check_seen(test, loaded, allowed=False) is None
-    with pytest.raises(UserError, match=r"few-shot was trained on flickr30k-cn train, which holds 4 of the 6 images"):
+    with pytest.raises(UserError, match=r"few-shot has seen flickr30k-cn train, which holds 4 of the 6 images"):
         check_seen(train, loaded, allowed=False)
     seen = check_seen(train, loaded, allowed=True)
     assert seen is not None and seen.images == 4

@@ -89,7 +89,7 @@ def test_the_training_split_is_recorded_and_refused(setup: Setup) -> None:
     task = catalog.task_card(setup.task).card
     place = Place.of(path.parent)
     assert check_seen(load_task(task, "full", "test", place), loaded, allowed=False) is None
-    with pytest.raises(UserError, match=r"mine was trained on little train, which holds 6 of the 6 images"):
+    with pytest.raises(UserError, match=r"mine has seen little train, which holds 6 of the 6 images"):
         check_seen(load_task(task, "full", "train", place), loaded, allowed=False)
 
 

@@ -118,18 +118,43 @@ class LoadedCaptioner:
             for image, told, key in zip(wanted, hashes, keys, strict=True):
                 if key not in answers:
                     fresh.setdefault(key, Picture(image, told, gallery.images))
-            key_of = {picture.id: key for key, picture in fresh.items()}
             done = sum(uses[key] for key in answers)
             report(done, len(wanted))
-            for answer in self._answers(list(fresh.values())):
-                asked.append(answer)
-                key = key_of[answer.query_id]
+            paid = getattr(self.mechanism, "paid", False)
+            for key, answer in (self._ask_once if paid else self._ask)(store, fresh, asked):
                 answers[key] = answer
-                if not failed(answer):
-                    store.put(self.fingerprint, {key: answer})
                 done += uses[key]
                 report(done, len(wanted))
         return {image: answers.get(key, _missing(image)) for image, key in zip(wanted, keys, strict=True)}
+
+    def _ask(
+        self, store: RewriteStore, fresh: Mapping[str, Picture], asked: list[Rewrite]
+    ) -> Iterator[tuple[str, Rewrite]]:
+        """Each picture's key and its answer, stored as it comes and added to `asked`."""
+        keys = {picture.id: key for key, picture in fresh.items()}
+        for answer in self._answers(list(fresh.values())):
+            key = keys[answer.query_id]
+            asked.append(answer)
+            if not failed(answer):
+                store.put(self.fingerprint, {key: answer})
+            yield key, answer
+
+    def _ask_once(
+        self, store: RewriteStore, fresh: Mapping[str, Picture], asked: list[Rewrite]
+    ) -> Iterator[tuple[str, Rewrite]]:
+        """The same, for captions that cost money: what another process is asking for is waited for."""
+        from grapebench.rewriters.claims import Claims, ask_once
+
+        if not fresh:
+            return
+        with Claims(store.path, getattr(self.mechanism, "lease", None)) as claims:
+            yield from ask_once(
+                claims,
+                self.fingerprint,
+                list(fresh),
+                lambda keys: store.lookup(self.fingerprint, keys),
+                lambda keys: self._ask(store, {key: fresh[key] for key in keys}, asked),
+            )
 
     def _answers(self, pictures: list[Picture]) -> Iterator[Rewrite]:
         """What the describer yields, checked one by one."""

@@ -36,6 +36,16 @@ class _Chat:
         return self.engine.sampled
 
     @property
+    def paid(self) -> bool:
+        """Whether captions cost money, so that processes must not ask for the same."""
+        return bool(getattr(self.engine, "paid", False))
+
+    @property
+    def lease(self) -> float | None:
+        """The longest silence in seconds between two captions; None where the engine says nothing."""
+        return getattr(self.engine, "lease", None)
+
+    @property
     def description(self) -> dict[str, Any]:
         return {
             **self.engine.description,

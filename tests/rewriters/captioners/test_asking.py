@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 from grapebench.errors import UserError
 from grapebench.records import Gallery, Rewrite
 from grapebench.retrieval.store import EmbeddingStore
+from grapebench.rewriters import claims
 from grapebench.rewriters.captioners import LoadedCaptioner, Picture, open_captioner
 from grapebench.rewriters.setup import Setup
 
@@ -108,6 +112,37 @@ def test_failures_are_counted_and_only_answers_are_stored(photos: Gallery, capsy
     assert again.failures == {"refusal": 1, "empty": 1}
     assert again.unanswered == {}
     assert "no caption for 2 of 5 reference images (refusal: 1, empty: 1)" in capsys.readouterr().err
+
+
+class Paid(Namer):
+    """One whose captions cost money."""
+
+    paid = True
+    lease = 30.0
+
+
+def test_captions_that_cost_money_are_asked_for_by_one_process(
+    photos: Gallery, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(claims, "POLL", 0.02)
+    under_way, first = threading.Event(), loaded(Paid())
+
+    def slow(pictures: Sequence[Picture]) -> Iterator[Rewrite]:
+        for answer in Namer.describe(first.mechanism, pictures):
+            under_way.set()
+            time.sleep(0.05)
+            yield answer
+
+    first.mechanism.describe = slow
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(ask, first, photos)
+        assert under_way.wait(20)
+        second = loaded(Paid())
+        found = ask(second, photos)
+        assert other.result() == found
+    assert (first.mechanism.asked, second.mechanism.asked) == (["red", "wide", "blue", "grey"], [])
+    assert (first.cost["money"], second.cost["money"]) == (2.0, 0)
+    assert "waiting for 4 answers that another process is asking for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
