@@ -32,6 +32,7 @@ def write_files(
         trec.write_run(folder / results.I2T_RUN_FILE, gallery.ids, ids, *listings.texts)
     if measured.sides is not None:
         artifacts.write_table(folder / results.PER_QUERY_FILE, _per_query(protocol, queries, measured))
+        artifacts.write_table(folder / results.SIMILARITIES_FILE, _similarities(queries, measured))
         before, after = (side.back for side in measured.sides)
         if before is not None and after is not None:
             artifacts.write_table(folder / results.PER_IMAGE_FILE, _per_image(before, after))
@@ -55,10 +56,16 @@ def _per_query(protocol: Protocol, queries: Sequence[Query], measured: Measured)
         columns["category"] = [query.category for query in queries]
     for suffix in ("", "_before"):
         columns |= {f"{name}{suffix}": values for name, values in _more_places(sides[suffix].places).items()}
-    for suffix in ("", "_before"):
-        cosines = inflation.figures(sides[suffix].examined)
-        columns |= {f"{artifacts.FLOATS}_{name}{suffix}": values for name, values in cosines.items()}
     return columns | {"fallback": [rewrite.fallback for rewrite in measured.rewrites]}
+
+
+def _similarities(queries: Sequence[Query], measured: Measured) -> dict[str, Any]:
+    assert measured.sides is not None
+    columns: dict[str, Any] = {"query_id": [query.id for query in queries]}
+    for suffix, side in zip(("_before", ""), measured.sides, strict=True):
+        cosines = inflation.figures(side.examined)
+        columns |= {f"{artifacts.FLOATS}_{name}{suffix}": values for name, values in cosines.items()}
+    return columns
 
 
 def _more_places(places: Places) -> dict[str, Any]:

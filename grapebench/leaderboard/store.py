@@ -21,6 +21,7 @@ from grapebench.leaderboard.results import (
     REWRITES_FILE,
     RUN_FILE,
     SCHEMA_VERSION,
+    SIMILARITIES_FILE,
     SUBSET_RUN_FILE,
     Result,
     result_id,
@@ -30,11 +31,11 @@ PUBLISHED_BYTES = 300 * 1024
 """git holds small things only."""
 LEFT_OUT = (RUN_FILE, SUBSET_RUN_FILE, I2T_RUN_FILE, QUERIES_FILE)
 """Not published: large, and the benchmark's own texts; all can be made again from its data and the rewrites."""
-RANKS = (PER_QUERY_FILE, PER_IMAGE_FILE)
-OPTIONAL = (*LEFT_OUT, *RANKS, REWRITES_FILE)
-"""What a published result may lack: ranks and rewrites too, where they would make it too large."""
-_SHED = ((), RANKS, (REWRITES_FILE,), (*RANKS, REWRITES_FILE))
-"""What more is left out, until the result is small enough: the ranks cost but a second to make again."""
+_WANTED = (PER_QUERY_FILE, REWRITES_FILE, PER_IMAGE_FILE, SIMILARITIES_FILE)
+"""What is published beside result.json as far as it fits, the first of these first: boards compare rows by the ranks
+of queries."""
+OPTIONAL = (*LEFT_OUT, *_WANTED)
+"""What a published result may lack."""
 _ID = re.compile(r"[0-9a-f]{4,16}")
 
 
@@ -146,26 +147,23 @@ def resolve(result: str, stores: Sequence[Path]) -> Path:
 def publish(folder: Path, board: Path) -> Path:
     """Copy a result into a board's folder of results, without its run files and the queries' own texts.
 
-    Where it would be too large, the ranks stay out, or the rewrites (several of a query, or vectors), or both. Where it
-    stands there already, it is left. Raises UserError where the result is not whole, or too large for git even so.
+    Where it would be too large, more stays out. Where it stands there already, it is left. Raises UserError where the
+    result is not whole, or too large for git even so.
     """
     result = load(folder, hashes=True)
-    sizes = {
-        name: (folder / name).stat().st_size
-        for name in (RESULT_FILE, *result.files)
-        if name not in LEFT_OUT and (folder / name).is_file()
-    }
-    for shed in _SHED:
-        kept = [name for name in sizes if name not in shed]
-        total = sum(sizes[name] for name in kept)
-        if total <= PUBLISHED_BYTES:
-            break
-    else:
+    names = [RESULT_FILE, *(name for name in result.files if name not in OPTIONAL)]
+    total = sum((folder / name).stat().st_size for name in names)
+    if total > PUBLISHED_BYTES:
         limit = PUBLISHED_BYTES // 1024
         what = f"{RESULT_FILE} alone takes {total // 1024} KiB; a published result has at most {limit}"
         raise UserError(what, file=folder)
+    for name in _WANTED:
+        size = (folder / name).stat().st_size if (folder / name).is_file() else None
+        if size is not None and total + size <= PUBLISHED_BYTES:
+            names.append(name)
+            total += size
     goal = folder_of(board, result.suite, result.task, result.retriever.name, result.rewriter.name, result.id)
     with files.atomic_folder(goal) as temporary:
-        for name in kept:
+        for name in names:
             shutil.copyfile(folder / name, temporary / name)
     return goal

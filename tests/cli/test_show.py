@@ -69,9 +69,10 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
             found = {
                 "query_id": list(RANKS), "language": ["en"] * 5, "cluster": ["target"] * 5, "rank": after,
                 "rank_before": before, "above": after - 1, "equal": after * 0, "candidates": after * 0 + 1000,
-                "similarity_positive": np.full(5, np.nan, np.float32),
             }  # fmt: skip
             artifacts.write_table(folder / "per_query.parquet", found | (columns or {}))
+            cosines = {"query_id": list(RANKS), "similarity_positive": np.full(5, np.nan, np.float32)}
+            artifacts.write_table(folder / "similarities.parquet", cosines)
         figures = Similarities(positive=0.3, others=0.1, top_others=None, margin=0.05)
         values: dict[str, Any] = {
             "id": name,
@@ -256,3 +257,12 @@ def test_bad_input(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "per_query.parquet").write_bytes(b"no parquet")
     assert main(["show", str(folder)]) == 2
     assert "per_query.parquet" in (said := capsys.readouterr().err) and said.count("\n") == 1
+
+
+def test_similarities_of_other_queries_are_refused(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", result.id)
+    artifacts.write_table(folder / "similarities.parquet", {"query_id": ["another"] * 5})
+    assert main(["show", result.id, "--json"]) == 2
+    assert "similarities.parquet" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    (folder / "similarities.parquet").unlink()
+    assert main(["show", result.id, "--json"]) == 0, "a published result may lack them"

@@ -111,7 +111,7 @@ def test_inflation_is_what_the_cosines_say(task: Task) -> None:
     expected = (positive, others.mean(1), others[:, :10].mean(1), positive - others[:, 0])
     got = (figures.positive, figures.others, figures.top_others, figures.margin)
     assert got == pytest.approx([column.mean() for column in expected], abs=1e-4)
-    table = artifacts.read_table(folder / "per_query.parquet")
+    table = artifacts.read_table(folder / "similarities.parquet")
     assert figures.margin == pytest.approx(np.mean(table["similarity_margin"]), abs=1e-12), "what is stored is averaged"
 
 

@@ -20,7 +20,7 @@ SHAPES = ("circle", "square", "star", "moon", "fish")
 PLACES = ("sky", "sand", "snow")
 FILES = (
     "image_to_text.trec.gz", "per_image.parquet", "per_query.parquet", "queries.jsonl.gz", "rewrites.jsonl.gz",
-    "run.trec.gz",
+    "run.trec.gz", "similarities.parquet",
 )  # fmt: skip
 CAPTIONS = [f"{colour} {shape} {place}" for colour in COLOURS for shape in SHAPES for place in PLACES]
 

@@ -99,7 +99,7 @@ def test_publish_leaves_out_the_run_file_and_the_texts(tmp_path: Path, make_resu
     folder = save_result(tmp_path / "mine", make_result())
     goal = store.publish(folder, tmp_path / "board")
     assert sorted(path.name for path in goal.iterdir()) == [
-        "per_image.parquet", "per_query.parquet", "result.json", "rewrites.jsonl.gz",
+        "per_image.parquet", "per_query.parquet", "result.json", "rewrites.jsonl.gz", "similarities.parquet",
     ]  # fmt: skip
     left_out = {"run.trec.gz", "subset.trec.gz", "image_to_text.trec.gz", "queries.jsonl.gz"}
     assert left_out < set(store.load(goal, hashes=True).files)
@@ -126,13 +126,17 @@ def test_publish_refuses_what_is_too_large_or_changed(
 ) -> None:
     folder = save_result(tmp_path / "mine", make_result())
     size = (folder / "result.json").stat().st_size
-    monkeypatch.setattr(store, "PUBLISHED_BYTES", size + 100)
-    goal = store.publish(folder, tmp_path / "small board")
-    assert sorted(path.name for path in goal.iterdir()) == ["result.json", "rewrites.jsonl.gz"], "the ranks stay out"
-    monkeypatch.setattr(store, "PUBLISHED_BYTES", size)
-    goal = store.publish(folder, tmp_path / "smaller board")
-    assert [path.name for path in goal.iterdir()] == ["result.json"], "and the rewrites"
-    assert [one.folder for one in store.find([tmp_path / "smaller board"])[0]] == [goal]
+    expected = {
+        300: ["per_image.parquet", "per_query.parquet", "result.json", "rewrites.jsonl.gz"],
+        250: ["per_query.parquet", "result.json", "rewrites.jsonl.gz"],
+        100: ["per_image.parquet", "result.json", "rewrites.jsonl.gz"],
+        0: ["result.json"],
+    }
+    for room, names in expected.items():
+        monkeypatch.setattr(store, "PUBLISHED_BYTES", size + room)
+        goal = store.publish(folder, tmp_path / f"board {room}")
+        assert sorted(path.name for path in goal.iterdir()) == names
+        assert [one.folder for one in store.find([tmp_path / f"board {room}"])[0]] == [goal]
     monkeypatch.setattr(store, "PUBLISHED_BYTES", size - 1)
     with pytest.raises(UserError, match="at most"):
         store.publish(folder, tmp_path / "board")
