@@ -90,6 +90,18 @@ class SuiteOverrides(BaseModel):
         return dict(self.model_extra or {})
 
 
+class TaskOverrides(BaseModel):
+    """What a rewriter's card says otherwise for one task: single settings, and what was trained on."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    trained_on: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
 class RewriterCard(Card):
     """baselines/<name>.toml"""
 
@@ -116,6 +128,18 @@ class RewriterCard(Card):
     """Checked by the mechanism."""
     mini: SuiteOverrides = Field(default_factory=SuiteOverrides)
     full: SuiteOverrides = Field(default_factory=SuiteOverrides)
+    tasks: dict[str, TaskOverrides] = Field(default_factory=dict)
+    """By the task's name; where there are any, the rewriter is for these tasks alone. They come after the suite's."""
+
+    def for_task(self, task: str) -> RewriterCard:
+        """The card with what it says otherwise for one task filled in. Raises KeyError where it is not for the task."""
+        own = self.tasks[task]
+        filled = {
+            "trained_on": own.trained_on or self.trained_on,
+            "settings": {**self.settings, **own.settings},
+            "tasks": {},
+        }
+        return self.model_copy(update=filled)
 
     def in_suite(self, suite: Suite) -> RewriterCard:
         """The card with what it says otherwise in one suite filled in."""

@@ -71,11 +71,13 @@ def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = N
     card, path = found.card, found.path
     _check_fit(card, path, setup)
     card = card.in_suite(setup.suite)
+    if card.tasks:
+        card = card.for_task(_task_name(setup))
     setup = replace(setup, base=path.parent)
     mechanism = registry.resolve("rewriters", card.mechanism, path.parent)
     values = {**card.settings, **(changes or {})}
     settings = fill_settings(mechanism, values, path)
-    seen = seen_of(found)
+    seen = seen_of(replace(found, card=card))
     prompt = load_prompt(card.prompts, setup.family, path.parent, path, sees=bool(getattr(settings, "image", False)))
     made = _construct(mechanism, settings, setup, prompt, path)
     told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
@@ -133,6 +135,15 @@ def _check_fit(card: RewriterCard, path: Path, setup: Setup) -> None:
         raise UserError(
             f"rewriter {card.name!r} is for the suite {' or '.join(card.suites)}, not {setup.suite}", file=path
         )
+    if card.tasks and (task := _task_name(setup)) not in card.tasks:
+        told = f"not {task}" if task else "and was not told which task"
+        raise UserError(f"rewriter {card.name!r} is for the tasks {', '.join(card.tasks)}, {told}", file=path)
+
+
+def _task_name(setup: Setup) -> str:
+    from grapebench import catalog
+
+    return catalog.task_card(setup.task).card.name if setup.task else ""
 
 
 def _construct(mechanism: Any, settings: Any, setup: Setup, prompt: Prompt | None, path: Path) -> Any:

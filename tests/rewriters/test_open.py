@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -93,6 +94,22 @@ def test_a_suite_overrides_single_settings(tmp_path: Path) -> None:
     texts = [len(next(iter(open_rewriter(card, setup(tmp_path, suite=suite)).rewriter.rewrite([COMPOSED]))).texts)
              for suite in ("mini", "full")]  # fmt: skip
     assert texts == [0, 1]
+
+
+def test_a_task_overrides_single_settings_and_what_was_trained_on(tmp_path: Path) -> None:
+    text = (
+        'name = "c"\ntitle = ""\nabout = ""\nmechanism = "identity"\n[mini]\nuse = "sum"\n'
+        '[tasks.cirr]\nuse = "image"\n[tasks.coco]\ntrained_on = "seen.json"\n'
+    )
+    card = write(tmp_path / "c.toml", text)
+    cirr = open_rewriter(card, dataclasses.replace(setup(tmp_path), task="cirr"))
+    assert not next(iter(cirr.rewriter.rewrite([COMPOSED]))).texts and cirr.seen is None
+    with pytest.raises(UserError, match=r"'trained_on' names 'seen\.json'"):
+        open_rewriter(card, dataclasses.replace(setup(tmp_path), task="coco"))
+    with pytest.raises(UserError, match=r"c\.toml: rewriter 'c' is for the tasks cirr, coco, not cvlue"):
+        open_rewriter(card, dataclasses.replace(setup(tmp_path), task="cvlue"))
+    with pytest.raises(UserError, match="was not told which task"):
+        open_rewriter(card, setup(tmp_path))
 
 
 def test_a_suite_overrides_single_prompts_and_the_captioner(tmp_path: Path) -> None:
