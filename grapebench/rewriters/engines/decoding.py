@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 ROUND = 8
-"""After so many tokens the rows that have ended leave. A call of `generate` costs about as much as one small step."""
+"""After so many tokens the rows that have ended leave. More often gains nothing: each time `generate` sets up anew."""
 
 Processors = Callable[[Sequence[int], int], list[Any]]
 """From the numbers of the prompts that are still answered and the width of the prompts to logits processors."""
