@@ -57,6 +57,29 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_settings_at_scale_are_known(tmp_path: Path) -> None:
+    """That page's commands need GPUs; its files are at least such as the libraries take."""
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    from grapebench.cards import RewriterCard
+    from grapebench.training import trainer
+    from grapebench.training.config import fill, merged, read
+
+    page = (ROOT / "docs" / "grape-at-scale.md").read_text(encoding="utf-8")
+    for _, title, body in FENCE.findall(page):
+        if title:
+            (tmp_path / title).write_text(body, encoding="utf-8")
+    settings = read(tmp_path / "flickr.toml")
+    vllm = fill(merged(settings | {"batch": 56}, read(tmp_path / "vllm.toml")))
+    full = fill(settings | {"full": True, "micro_batch": 8, "trl": {"bf16": True}})
+    for config, processes in ((fill(settings), 8), (vllm, 7), (full, 8)):
+        trainer.check(config, processes)
+    assert trainer.arguments(vllm, tmp_path, 64, 7, False).vllm_mode == "server"
+    RewriterCard.model_validate(read(tmp_path / "qwen3.toml"))
+    for name in ("gpus.yaml", "zero2.yaml"):
+        assert load_config_from_file(str(tmp_path / name)).num_processes == 8
+
+
 def test_readme_starts_with_two_commands() -> None:
     first_screen = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
     assert [body.strip() for _, _, body in FENCE.findall(first_screen)] == ["make run", "make test"]

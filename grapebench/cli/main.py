@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from grapebench import __version__
-from grapebench.cli import compare, data, export, headroom, leaderboard, listing, rewrite, run, score, show, world
+from grapebench.cli import (
+    compare,
+    data,
+    export,
+    headroom,
+    leaderboard,
+    listing,
+    rewrite,
+    run,
+    score,
+    show,
+    train,
+    world,
+)
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error
 
@@ -51,6 +64,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(export.app, name="export")
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(rewrite.app, name="rewrite")
+app.add_typer(train.app, name="train")
 app.add_typer(world.app, name="world")
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grapebench.records import Ranking
+
+if TYPE_CHECKING:
+    from grapebench.retrieval.ranking import Examination
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,17 @@ class Attempts:
     device: str = "cpu"
 
     @cached_property
-    def ranking(self) -> Ranking:
-        """Where the best right image of each attempt came, by counting."""
-        from grapebench.retrieval.ranking import count_ranks
+    def examined(self) -> Examination:
+        """Where the best right image of each attempt came, by counting, and the similarities behind score inflation."""
+        from grapebench.evaluation.inflation import TOP
+        from grapebench.retrieval.ranking import examine
 
-        return count_ranks(self.vectors, self.images, self.positives, self.excluded, device=self.device)
+        return examine(self.vectors, self.images, self.positives, self.excluded, top=TOP, device=self.device)
+
+    @property
+    def ranking(self) -> Ranking:
+        """Where the best right image of each attempt came."""
+        return self.examined.ranking
 
     @property
     def rank(self) -> np.ndarray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from grapebench.rewards import form
 from grapebench.rewards.attempts import Attempts
 from grapebench.rewards.pool import Pool
 from grapebench.rewriters import output
+
+if TYPE_CHECKING:
+    from grapebench.retrieval.sweep import Similarities
 
 Rank = Callable[[Attempts], np.ndarray]
 
@@ -48,6 +51,12 @@ class Judged:
     """Middle rank of the best right image in the pool."""
     form: np.ndarray
     """Share of the rules kept."""
+    repetition: np.ndarray
+    """Share of pairs of neighbouring words that were said before."""
+    usable: np.ndarray
+    """Whether a text was found in the answer."""
+    similarities: Similarities
+    """To the right image and to the others of the pool."""
     parts: Mapping[str, np.ndarray]
     """Each reward by name, unweighted."""
 
@@ -79,13 +88,23 @@ class Judge:
         self._rewards = open_rewards(recipe)
         self._vectors: dict[str, np.ndarray] = {}
 
-    def __call__(self, answers: Sequence[str], queries: Sequence[Query], step: int) -> Judged:
-        """What each raw answer to its query is worth. An unusable one searches the query's own text, as in a run."""
-        forms = [form.form(answer, words=self.recipe.words, script=self.recipe.script) for answer in answers]
-        texts = []
+    def __call__(
+        self, answers: Sequence[str], queries: Sequence[Query], step: int, ended: Sequence[bool] | None = None
+    ) -> Judged:
+        """What each raw answer to its query is worth. An unusable one searches the query's own text, as in a run.
+
+        `ended` says which answers came to their end within their tokens; None: all.
+        """
+        ended = [True] * len(answers) if ended is None else ended
+        forms = [
+            form.form(answer, words=self.recipe.words, script=self.recipe.script, ended=whole)
+            for answer, whole in zip(answers, ended, strict=True)
+        ]
+        texts, usable = [], []
         for answer, query in zip(answers, queries, strict=True):
             text, reason = output.parse(answer)
             texts.append(query.text if reason else text)
+            usable.append(reason is None)
         attempts = self.pool.attempts(self._encoded(texts), queries, step)
         parts = {name: np.asarray(rank(attempts), np.float64) for name, rank in self._rewards.items()}
         total = self._weighted(parts)
@@ -95,7 +114,19 @@ class Judge:
                 {name: rank(near) for name, rank in self._rewards.items()}
             )
         kept = form.score(forms, repetition=self.recipe.repetition)
-        return Judged(self._with_form(total, kept), attempts.rank, kept, parts)
+        return Judged(
+            reward=self._with_form(total, kept),
+            rank=attempts.rank,
+            form=kept,
+            repetition=np.array([one.repetition for one in forms], np.float64),
+            usable=np.array(usable, dtype=bool),
+            similarities=attempts.examined.similarities,
+            parts=parts,
+        )
+
+    def forget(self) -> None:
+        """Drop the vectors of earlier texts: their last bits depend on the texts beside which they were encoded."""
+        self._vectors.clear()
 
     def _weighted(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
         found: np.ndarray = sum((self.recipe.ranks[name] * part for name, part in parts.items()), np.zeros(1))
@@ -124,13 +155,19 @@ class Judge:
 _KEPT = 20_000
 
 
-def as_trl(judge: Judge, queries: Mapping[str, Query]) -> Callable[..., list[float]]:
-    """A reward function for TRL: `queries` are those of the training set by id, its column `query_id` names them."""
+def as_trl(
+    judge: Judge, queries: Mapping[str, Query], ends: Collection[int] | None = None
+) -> Callable[..., list[float]]:
+    """A reward function for TRL: `queries` are those of the training set by id, its column `query_id` names them.
+
+    `ends` are the tokens that end an answer; None: answers that broke off are not told from others.
+    """
 
     def reward(
         prompts: Sequence[Any],
         completions: Sequence[Any],
         query_id: Sequence[str],
+        completion_ids: Sequence[Sequence[int]] | None = None,
         trainer_state: Any = None,
         log_metric: Callable[[str, float], None] | None = None,
         log_extra: Callable[[str, list[Any]], None] | None = None,
@@ -138,13 +175,35 @@ def as_trl(judge: Judge, queries: Mapping[str, Query]) -> Callable[..., list[flo
     ) -> list[float]:
         answers = [one if isinstance(one, str) else one[-1]["content"] for one in completions]
         step = trainer_state.global_step if trainer_state is not None else 0
-        judged = judge(answers, [queries[one] for one in query_id], step)
+        ended = None
+        if ends is not None and completion_ids is not None:
+            ended = [bool(tokens) and tokens[-1] in ends for tokens in completion_ids]
+        judged = judge(answers, [queries[one] for one in query_id], step, ended)
         if log_metric is not None:
-            log_metric("rank/median", float(np.median(judged.rank)))
-            log_metric("rank/first", float(np.mean(judged.rank < 1.5)))
-            log_metric("form/kept", float(judged.form.mean()))
+            for name, value in figures(judged, query_id).items():
+                log_metric(name, value)
         if log_extra is not None:
             log_extra("rank", judged.rank.tolist())
         return [float(one) for one in judged.reward]
 
     return reward
+
+
+def figures(judged: Judged, query_id: Sequence[str]) -> dict[str, float]:
+    """What a training watches, by the name it is logged under; attempts at one query follow each other in a group."""
+    starts = [place for place, one in enumerate(query_id) if place == 0 or one != query_id[place - 1]]
+    told = judged.similarities
+    similarities = {"positive": told.positive, "others": told.others, "top_others": told.top, "margin": told.margin}
+    return {
+        "rank/median": float(np.median(judged.rank)),
+        "rank/first": float(np.mean(judged.rank < 1.5)),
+        "form/kept": float(judged.form.mean()),
+        "form/repetition": float(judged.repetition.mean()),
+        "form/unusable": float(np.mean(~judged.usable)),
+        "group/std": float(np.mean([group.std() for group in np.split(judged.reward, starts[1:])])),
+    } | {f"similarity/{name}": _mean(column) for name, column in similarities.items()}
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean(dtype=np.float64)) if len(known) else float("nan")

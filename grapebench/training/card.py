@@ -1,0 +1,90 @@
+"""The baseline card of a trained rewriter: the card that training started from, with what was learnt."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grapebench import catalog, files
+from grapebench.datasets import seen
+from grapebench.registry import is_file_spec
+from grapebench.training import policy
+from grapebench.training.config import table
+
+if TYPE_CHECKING:
+    from grapebench.training.material import Material
+
+PROMPTS, SEEN = "prompts", "trained_on.json"
+
+
+def name_of(material: Material) -> str:
+    return material.config.name or f"grape-{material.tasks[0].name}"
+
+
+def write(material: Material, folder: Path) -> Path:
+    """The card, its prompts and the record of what was trained on, in `folder` beside what was learnt.
+
+    The folder may be moved as long as the model is not: one that came from the hub goes by its id, one of this
+    installation by a relative path.
+    """
+    config, train = material.config, material.tasks[0]
+    found = catalog.rewriter_card(config.rewriter)
+    card = found.card.in_suite(config.suite)
+    made = policy.local(material.rewriter)
+    learnt = (
+        {"model": f"./{policy.MODEL}"} if config.full else {"adapter": policy.ADAPTER, "model": base(material, folder)}
+    )
+    settings = card.settings | made.settings.model_dump(include={"max_new_tokens"}) | learnt
+    values: dict[str, Any] = {
+        "name": name_of(material),
+        "title": f"GRAPE ({train.name})",
+        "about": f"{card.title} after {config.steps} steps of GRPO on the ranks of {train.name} {train.split}.",
+        "mechanism": card.mechanism,
+        "families": [train.family],
+        "suites": [config.suite],
+        "trained_on": SEEN,
+    }
+    if card.captioner is not None and train.family == "compose":
+        values["captioner"] = _captioner(card.captioner, found.path.parent, folder)
+    values["prompts"] = _prompts(card.prompts, train.family, found.path.parent, folder)
+    values["settings"] = settings
+    seen.record(folder / SEEN, [train])
+    path = folder / f"{values['name']}.toml"
+    files.write_text(path, table(values))
+    return path
+
+
+def base(material: Material, folder: Path) -> str:
+    """How a card in `folder` names the model that training started from."""
+    engine: Any = policy.local(material.rewriter).engine
+    if engine.model.commit is not None:
+        return str(engine.settings.model)
+    place = engine.model.folder.resolve()
+    ours = catalog.folder().resolve()
+    if place.is_relative_to(ours) and folder.resolve().is_relative_to(ours):
+        return os.path.relpath(place, folder.resolve())
+    return str(place)
+
+
+def _prompts(prompts: Mapping[str, str], family: str, base: Path, folder: Path) -> dict[str, str]:
+    found = {}
+    for key in ("system", family):
+        if key in prompts:
+            source = base / prompts[key]
+            target = folder / PROMPTS / source.name
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, target)
+            found[key] = f"{PROMPTS}/{source.name}"
+    return found
+
+
+def _captioner(named: str, base: Path, folder: Path) -> str:
+    return str((base / named).resolve()) if named.endswith(".toml") or is_file_spec(named) else named
+
+
+def write_json(path: Path, value: Any) -> None:
+    files.write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,253 @@
+"""GRPO of a rewriter on where its rewrites find the right images: from settings to a card that runs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grapebench import files, paths
+from grapebench.errors import UserError
+from grapebench.files import sha256_json
+from grapebench.rewriters import models
+from grapebench.training import card, checkpoint, config, journal, policy
+from grapebench.training.material import Material, Part, changes
+
+if TYPE_CHECKING:
+    from grapebench.evaluation.headroom import Headroom
+    from grapebench.evaluation.measure import Report
+    from grapebench.training.journal import Val
+
+CONFIG, DATA, HEADROOM = "config.toml", "data.json", "headroom.json"
+LITTLE = 0.02
+"""Where the best of several attempts finds no more than this above the mean one, ranks have little to teach."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training ended."""
+
+    card: Path
+    reason: str
+    """'finished', or why it was stopped."""
+    first: Val
+    """The frozen model."""
+    best: Val
+    speaks: bool = True
+    """False in all processes of a training but the first."""
+
+
+def folder_of(material: Material) -> Path:
+    """Where a training is kept by default: named by all that determines it."""
+    name = sha256_json([material.config.determining, material.record])[:12]
+    return paths.data_dir() / "training" / "grape" / material.tasks[0].name / name
+
+
+def train(material: Material, folder: Path, report: Report) -> Trained:
+    """Train in `folder`, from the last checkpoint there where there is one; at once done where the card is there.
+
+    Raises UserError where the folder holds a training with other settings or data.
+    """
+    from grapebench.training import trainer
+
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        from grapebench.errors import missing_extra
+
+        raise missing_extra("accelerate", "train") from error
+    state = PartialState()
+    trainer.check(material.config, state.num_processes)
+    with _one_at_a_time(folder) if state.is_main_process else contextlib.nullcontext():
+        if state.is_main_process:
+            _prepare(material, folder)
+        state.wait_for_everyone()
+        if not (folder / f"{card.name_of(material)}.toml").is_file():
+            with trainer.quiet():
+                _train(material, folder, report if state.is_main_process else _silent)
+        state.wait_for_everyone()
+        return dataclasses.replace(_read(material, folder), speaks=state.is_main_process)
+
+
+def _train(material: Material, folder: Path, report: Report) -> None:
+    from accelerate import PartialState
+
+    from grapebench.rewards.pool import Pool
+    from grapebench.rewards.reward import Judge, as_trl
+    from grapebench.training import sft, trainer
+    from grapebench.training.order import order
+    from grapebench.training.validation import Validation
+    from grapebench.training.watching import Watcher
+
+    settings, state = material.config, PartialState()
+    with state.main_process_first():  # the others find captions and vectors stored
+        train, val = material.parts(report)
+    device = "cuda" if state.device.type == "cuda" else "cpu"
+    pool = Pool(train.task.gallery, train.images, settings.pool, settings.seed, device)
+    judge = Judge(settings.reward, pool, material.retriever)
+    if state.is_main_process:
+        _headroom(material, val, folder, report)
+    state.wait_for_everyone()
+
+    made = policy.local(material.rewriter)
+    engine: Any = made.engine
+    room = engine.settings.max_new_tokens
+    chat = policy.load(engine.model.folder, "float32" if settings.full else engine.settings.dtype)
+    rendered = policy.prompts(chat, made.requests(train.queries), room)
+    prompts = {query.id: prompt for query, prompt in zip(train.queries, rendered, strict=True)}
+    lengths = [len(tokens) for tokens in chat.tokenise(rendered)]
+    base = material.rewriter.name if not engine.model.commit else engine.settings.model
+    adapter = None if settings.full else policy.lora_config(settings.lora, base)
+    if settings.sft:
+        model = sft.warm_start(settings, chat, prompts, sft.captions(train.task), folder, base)
+        chat, adapter = dataclasses.replace(chat, model=model), None
+
+    start = next(reversed(checkpoint.steps(folder)), None)
+    if state.is_main_process:
+        journal.truncate(folder, -1 if start is None else start)
+    state.wait_for_everyone()
+    watcher = Watcher(settings, folder, Validation(val, material.retriever, made, chat), judge, base, report, start)
+    reason = watcher.replay() if start is not None else None
+    if reason is None:
+        bf16 = state.device.type == "cuda" and str(chat.model.dtype) == "torch.bfloat16"
+        told = trainer.arguments(settings, folder, room, state.num_processes, bf16)
+        queries = {query.id: query for query in train.queries}
+        rows = order(lengths, settings.steps, settings.batch, settings.seed)
+        built = trainer.build(
+            chat, told, adapter, prompts, rows, as_trl(judge, queries, chat.ends), watcher, settings.seed
+        )
+        if start is not None and trainer.sharded(built.accelerator):
+            raise UserError(
+                "a training with a sharded optimiser cannot go on", file=folder, fix="begin anew in another --out"
+            )
+        built.train(resume_from_checkpoint=None if start is None else str(checkpoint.path_of(folder, start)))
+        reason = watcher.stopped
+    if state.is_main_process:
+        _finish(material, folder, watcher, reason or "finished")
+    state.wait_for_everyone()
+
+
+def _prepare(material: Material, folder: Path) -> None:
+    """A folder with the settings and the record of the data; the one that is there must be of the same."""
+    told = material.record
+    if (folder / DATA).is_file():
+        before = json.loads((folder / DATA).read_text(encoding="utf-8"))
+        differing = [key for key in told if before.get(key) != told[key]]
+        if differing:
+            what = f"the training there was begun with another {', '.join(differing)}"
+            raise UserError(what, file=folder, fix="choose another --out")
+        stored = config.fill(config.read(folder / CONFIG), folder / CONFIG).determining
+        others = [key for key, value in material.config.determining.items() if stored[key] != value]
+        if others:
+            what = f"the training there has other settings: {', '.join(others)}"
+            raise UserError(what, file=folder, fix="choose another --out, or say --resume alone")
+    elif folder.is_dir() and any(path.name != _LOCK for path in folder.iterdir()):
+        raise UserError("is not empty, and no training is in it", file=folder, fix="choose another --out")
+    files.write_text(folder / CONFIG, config.dump(material.config))
+    card.write_json(folder / DATA, told)
+    checkpoint.sweep(folder)
+
+
+def _headroom(material: Material, val: Part, folder: Path, report: Report) -> None:
+    """Measure what there is to gain, once, and say so."""
+    from grapebench.evaluation.headroom import headroom
+    from grapebench.rewriters import open_rewriter
+    from grapebench.rewriters.setup import Setup
+
+    settings = material.config
+    if not settings.headroom:
+        return
+    path = folder / HEADROOM
+    if not path.is_file():
+        task = val.task
+        setup = Setup(settings.suite, task.family, settings.seed, task.root, task=settings.task)  # type: ignore[arg-type]
+        sampled = changes(settings) | {"sample": True, "temperature": settings.temperature}
+        opened = open_rewriter(settings.rewriter, setup, sampled)
+        queries = val.queries[:: max(1, len(val.queries) // settings.headroom_queries)][: settings.headroom_queries]
+        ks = [k for k in (1, 2, 4, 8, 16, 32, 64) if k < settings.headroom] + [settings.headroom]
+        found = headroom(task, queries, opened, material.retriever, None, settings.seed, ks, report)
+        card.write_json(path, dataclasses.asdict(found))
+        models.load.cache_clear()  # the frozen model is not asked again, and the one that learns needs the room
+        _show_headroom(found, task.name, task.split)
+
+
+def _show_headroom(found: Headroom, task: str, split: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Headroom on {task} {split}, {found.queries:,} queries")
+    keys = [key for key in ("R@1", "R@10") if key in found.raw] or list(found.raw)[:2]
+    table.add_column("Best of")
+    for key in keys:
+        table.add_column(key, justify="right")
+    table.add_row("raw query", *(f"{found.raw[key]:.1%}" for key in keys))
+    for point in found.points:
+        name = "1 (the mean)" if point.k == 1 else str(point.k)
+        table.add_row(name, *(f"{point.figures[key]:.1%}" for key in keys))
+    console = Console(stderr=True)
+    console.print(table)
+    gain = found.points[-1].figures[keys[-1]] - found.points[0].figures[keys[-1]]
+    if gain <= LITTLE:
+        print(
+            f"warning: the best of {found.samples} attempts finds hardly more than the mean one ({keys[-1]} + "
+            f"{gain:.1%}): there is little that a reward by rank could teach",
+            file=sys.stderr,
+        )
+
+
+def _finish(material: Material, folder: Path, watcher: Any, reason: str) -> None:
+    """The best checkpoint's weights and, last of all, the card."""
+    if not any(entry.kind == "stop" for entry in journal.read(folder)):
+        watcher.stop(journal.read(folder)[-1].step, reason)
+    best = checkpoint.path_of(folder, watcher.best.step)
+    whole = material.config.full
+    wanted = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model") if whole else ("adapter_*",)
+    with files.atomic_folder(folder / (policy.MODEL if whole else policy.ADAPTER)) as temporary:
+        for pattern in wanted:
+            for source in best.glob(pattern):
+                if source.name not in checkpoint.OWN:
+                    shutil.copyfile(source, temporary / source.name)
+    card.write(material, folder)
+
+
+def _read(material: Material, folder: Path) -> Trained:
+    entries = journal.read(folder)
+    vals = [entry for entry in entries if isinstance(entry, journal.Val)]
+    reason = next(entry.reason for entry in reversed(entries) if isinstance(entry, journal.Stop))
+    best = max(vals, key=lambda val: (val.recall_10 or 0.0, -val.step))
+    return Trained(folder / f"{card.name_of(material)}.toml", reason, vals[0], best)
+
+
+_LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """No two trainings in one folder; a killed one leaves no lock behind."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK).open("w")
+    except OSError as error:
+        raise files.explain_os_error(error, folder) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError("another process is training here", file=folder) from error
+        yield
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """The progress of all processes but the first."""

@@ -1,0 +1,121 @@
+"""How good the policy is by now: greedy answers to val queries, read, searched and ranked as a run does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grapebench.records import Rewrite
+from grapebench.rewriters.engines import Answer
+from grapebench.rewriters.models import Chat
+from grapebench.training import policy
+from grapebench.training.journal import Sample, Val
+
+if TYPE_CHECKING:
+    from grapebench.records import Retriever
+    from grapebench.rewriters.prompted import Local
+    from grapebench.training.material import Part
+
+SAMPLES = 8
+"""How many queries are shown through time: always the same."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The val queries, ready to be asked again and again."""
+
+    part: Part
+    retriever: Retriever
+    rewriter: Local
+    chat: Chat
+    """Its tokeniser and the tokens that end an answer; the model is given each time."""
+
+    @cached_property
+    def _prompts(self) -> dict[str, str]:
+        queries = self.part.queries
+        room = self.rewriter.engine.settings.max_new_tokens  # type: ignore[attr-defined]
+        made = policy.prompts(self.chat, self.rewriter.requests(queries), room)
+        return {query.id: prompt for query, prompt in zip(queries, made, strict=True)}
+
+    def answer(self, model: Any, share: int, shares: int) -> list[Answer]:
+        """Greedy answers to every `shares`-th query, from the one at place `share` on."""
+        settings = self.rewriter.engine.settings  # type: ignore[attr-defined]
+        ids = [query.id for query in self.part.queries][share::shares]
+        prompts = [self._prompts[one] for one in ids]
+        return list(policy.answers(model, self.chat, ids, prompts, settings.max_new_tokens, settings.batch_tokens))
+
+    def judge(self, answers: Sequence[Answer], step: int, clock: Callable[[], float]) -> tuple[Val, list[Sample]]:
+        """The figures of answers to all queries, in any order; `clock` tells the seconds since they were asked for."""
+        from grapebench.evaluation import figures, inflation
+        from grapebench.evaluation.metrics import mean, success_at
+        from grapebench.evaluation.protocols import protocol_named
+        from grapebench.evaluation.search import side
+        from grapebench.rewards.form import form
+        from grapebench.rewriters.prompted import read
+
+        task, queries = self.part.task, self.part.queries
+        protocol = replace(protocol_named(task.protocol), image_to_text=False)
+        by_id = {answer.key: answer for answer in answers}
+        rewrites = [read(query, by_id[query.id], "text") for query in queries]
+        found = side(protocol, task.gallery, queries, self._vectors(rewrites), self.part.images)
+        groups = dict(task.dataset.groups) if protocol.by == "category" else {}
+        headline = figures.figures(
+            protocol, [figures.query_sheet(protocol, queries, found.places, groups)], found.places
+        )
+        rank = found.places.rank
+        recalls = {k: headline.get(f"R@{k}", mean(success_at(rank, k))) for k in (1, 10)}
+        similarity = inflation.summary(inflation.figures(found.examined))
+        val = Val(
+            step=step,
+            recall_1=recalls[1],
+            recall_10=recalls[10],
+            positive=similarity.positive,
+            others=similarity.others,
+            top_others=similarity.top_others,
+            margin=similarity.margin,
+            repetition=float(np.mean([form(rewrite.text).repetition for rewrite in rewrites])),
+            unusable=float(np.mean([rewrite.fallback is not None for rewrite in rewrites])),
+            length=float(np.mean([rewrite.completion_tokens for rewrite in rewrites])),
+            fact_survival=self._survival(rewrites),
+            seconds=clock(),
+        )
+        shown = np.unique(np.linspace(0, len(queries) - 1, SAMPLES).round().astype(int)).tolist()
+        samples = [
+            Sample(
+                step=step, query_id=queries[row].id, query=queries[row].text, rewrite=rewrites[row].text,
+                rank=int(rank[row]),
+            )
+            for row in shown
+        ]  # fmt: skip
+        return val, samples
+
+    def _vectors(self, rewrites: Sequence[Rewrite]) -> np.ndarray:
+        """Of the rewrites, `(rewrites, dimension)`. Not stored: no text here is likely to be searched again."""
+        texts = list(dict.fromkeys(rewrite.texts[0] for rewrite in rewrites))
+        vectors = dict(zip(texts, self.retriever.encode_texts(texts), strict=True))
+        return np.stack([vectors[rewrite.texts[0]] for rewrite in rewrites])
+
+    @cached_property
+    def _facts(self) -> Mapping[str, frozenset[Any]] | None:
+        """The facts that each query's picture shows; None where nothing says them."""
+        from grapebench.rewriters.oracle import FILE, read_captions
+        from grapebench.world.parse import parse
+
+        path = self.part.task.root / FILE
+        if self.part.task.suite != "mini" or not path.is_file():
+            return None
+        captions = read_captions(path)
+        return {query.id: frozenset(parse(captions[query.positives[0]]).facts()) for query in self.part.queries}
+
+    def _survival(self, rewrites: Sequence[Rewrite]) -> float | None:
+        from grapebench.world.parse import parse
+
+        if self._facts is None:
+            return None
+        wanted = {rewrite.query_id: self._facts[rewrite.query_id] for rewrite in rewrites}
+        kept = sum(len(wanted[rewrite.query_id] & parse(rewrite.text).facts()) for rewrite in rewrites)
+        return kept / max(1, sum(map(len, wanted.values())))

@@ -1,0 +1,157 @@
+"""A made-up benchmark with splits to train on and to choose by, and a byte-level language model of random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LOADER = """
+from grapebench.records import Dataset, Gallery, Query
+
+
+def load(place, split):
+    folder = place.annotations / "images"
+    names = sorted(path.stem for path in folder.glob(f"{split}-*.png"))
+    texts = {name: (folder / f"{name}.png").read_text() for name in names}
+    queries = [Query(f"q-{n}", texts[n].upper(), (n,), "de") for n in names]
+    images = place.pictures({name: f"images/{name}.png" for name in names})
+    return Dataset(tuple(queries), Gallery(tuple(names), images))
+"""
+RETRIEVER = """
+import numpy as np
+
+
+def vector(text):
+    rows = [np.random.default_rng(list(part.encode())).normal(size=16) for part in [*text, *text.split()]]
+    total = np.sum(rows, axis=0) if rows else np.ones(16)
+    return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+class Letters:
+    fingerprint = "letters"
+    description = {"model": "letters"}
+
+    def encode_images(self, images, names):
+        return np.stack([vector(image.decode()) for image in images])
+
+    def encode_texts(self, texts):
+        return np.stack([vector(text) for text in texts])
+"""
+TASK = """
+name = "letters"
+title = "Letters"
+about = "A made-up benchmark."
+family = "translate"
+dataset = "{loader}:load"
+protocol = "retrieval"
+languages = ["de"]
+licence = "CC0"
+source = "nowhere"
+citation = "none"
+
+[full.splits.train]
+[full.splits.val]
+[full.splits.test]
+"""
+CARD = """
+name = "start"
+title = "Start"
+about = "A model of random weights."
+mechanism = "lm"
+
+[prompts]
+translate = "ask.txt"
+
+[settings]
+model = "./lm"
+dtype = "float32"
+max_new_tokens = 6
+"""
+TEMPLATE = (
+    "{% for m in messages %}<s>{{ m['role'] }}\n{{ m['content'] }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def random_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a byte-level Llama."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("lm")
+    alphabet = ["<pad>", "<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    raw = Tokenizer(models.BPE(vocab={token: place for place, token in enumerate(alphabet)}, merges=[]))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, pad_token="<pad>", bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
+    )
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(alphabet),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=160,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        initializer_range=0.3,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def letters(tmp_path: Path, random_lm: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with everything that a training of `letters` is given; and a home of its own."""
+    monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    images = tmp_path / "data" / "images"
+    images.mkdir(parents=True)
+    for split, count in (("train", 20), ("val", 12), ("test", 12)):
+        for number in range(count):
+            text = "".join("abcdefgh"[(number * 5 + place * number) % 8] for place in range(3))
+            (images / f"{split}-{number:02}.png").write_text(f"{text} {number}")
+    for name, text in {"loader.py": LOADER, "retriever.py": RETRIEVER, "ask.txt": "Say: $query"}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "letters.toml").write_text(TASK.format(loader=tmp_path / "loader.py"))
+    (tmp_path / "start.toml").write_text(CARD)
+    (tmp_path / "lm").symlink_to(random_lm)
+    return tmp_path
+
+
+SETTINGS: dict[str, Any] = {
+    "task": "letters.toml",
+    "suite": "full",
+    "retriever": "retriever.py:Letters",
+    "rewriter": "start.toml",
+    "reward": {"ranks": {"rank-log": 1.0}, "words": (1, 9)},
+    "steps": 6,
+    "batch": 4,
+    "group": 4,
+    "learning_rate": 0.01,
+    "warmup": 1,
+    "lora": {"r": 2, "alpha": 4},
+    "val_every": 3,
+    "save_every": 2,
+    "headroom": 0,
+}
+
+
+@pytest.fixture
+def settings() -> Callable[..., dict[str, Any]]:
+    """Settings of a training that takes seconds, with some of them changed."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        return {**SETTINGS, **changes}
+
+    return make

@@ -1,0 +1,95 @@
+"""A training in a process of its own: killed without warning, and shared by two."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grapebench.training import checkpoint, journal
+from grapebench.training.config import dump, fill
+from grapebench.training.journal import Step, Stop
+
+Make = Callable[..., dict[str, Any]]
+pytestmark = pytest.mark.slow
+
+
+def command(*more: str) -> list[str]:
+    return ["train", "grape", "--data", "data", *more]
+
+
+def grapebench(*more: str) -> list[str]:
+    return [sys.executable, "-m", "grapebench", *command(*more)]
+
+
+def environment() -> dict[str, str]:
+    # The working directory holds what cards name; the package comes from where this test imports it.
+    root = str(Path(__file__).resolve().parents[2])
+    return os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+
+
+def adapter(folder: Path) -> bytes:
+    return (folder / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_killed_at_any_moment_and_resumed(letters: Path, settings: Make) -> None:
+    (letters / "config.toml").write_text(dump(fill(settings(steps=12, val_every=4, save_every=1))))
+    done = subprocess.run(grapebench("--config", "config.toml", "--out", "whole"), env=environment(), check=False)
+    assert done.returncode == 0
+    moment = random.Random(os.getpid())
+    process = subprocess.Popen(grapebench("--config", "config.toml", "--out", "cut"), env=environment())
+    for _ in range(2):
+        wanted = moment.randrange(0, 10)
+        while process.poll() is None and next(reversed(checkpoint.steps(letters / "cut")), -1) < wanted:
+            time.sleep(0.01)
+        time.sleep(moment.random() * 0.2)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process = subprocess.Popen(grapebench("--out", "cut", "--resume"), env=environment())
+    assert process.wait() == 0
+    assert adapter(letters / "cut") == adapter(letters / "whole")
+    last = checkpoint.path_of(letters / "cut", 12), checkpoint.path_of(letters / "whole", 12)
+    for name in ("adapter_model.safetensors", "optimiser.safetensors"):
+        assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes()
+    logs = [[one.model_dump(exclude={"seconds"}) for one in journal.read(letters / name)] for name in ("cut", "whole")]
+    assert logs[0] == logs[1]
+
+
+def test_two_processes(letters: Path, settings: Make) -> None:
+    (letters / "config.toml").write_text(dump(fill(settings(steps=3, val_every=3))))
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "grapebench"]
+    arguments = command("--config", "config.toml", "--out", "two")
+    done = subprocess.run([*launch, *arguments], env=environment(), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # The first process alone speaks and writes.
+    assert done.stdout.count("val R@10") == 1
+    log = journal.read(letters / "two")
+    assert [one.step for one in log if isinstance(one, Step)] == [1, 2, 3] and isinstance(log[-1], Stop)
+    done = subprocess.run(grapebench("--config", "config.toml", "--out", "one"), env=environment(), check=False)
+    assert done.returncode == 0
+    # What is drawn depends on an attempt's place in the step, not on who draws: the first step is the same.
+    firsts = [next(one for one in journal.read(letters / name) if isinstance(one, Step)) for name in ("two", "one")]
+    for name in ("reward", "reward_std", "length", "entropy", "positive", "rank_first", "flat_groups"):
+        assert getattr(firsts[0], name) == pytest.approx(getattr(firsts[1], name), rel=1e-4), name
+    named = json.loads((letters / "two" / "checkpoints" / "best.json").read_text())
+    assert (letters / "two" / "checkpoints" / named["folder"]).is_dir()
