@@ -25,8 +25,8 @@ def name_of(material: Material) -> str:
     return material.config.name or f"grape-{material.tasks[0].name}"
 
 
-def write(material: Material, folder: Path) -> Path:
-    """The card, its prompts and the record of what was trained on, in `folder` beside what was learnt.
+def write(material: Material, folder: Path, step: int) -> Path:
+    """The card, its prompts and the record of what was trained on, in `folder` beside what was learnt by `step`.
 
     The folder may be moved as long as the model is not: one that came from the hub goes by its id, one of this
     installation by a relative path.
@@ -42,7 +42,7 @@ def write(material: Material, folder: Path) -> Path:
     values: dict[str, Any] = {
         "name": name_of(material),
         "title": f"GRAPE ({train.name})",
-        "about": f"{card.title} after {config.steps} steps of GRPO on the ranks of {train.name} {train.split}.",
+        "about": f"{card.title} after {step} steps of GRPO on the ranks of {train.name} {train.split}.",
         "mechanism": card.mechanism,
         "families": [train.family],
         "suites": [config.suite],

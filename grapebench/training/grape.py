@@ -214,7 +214,7 @@ def _finish(material: Material, folder: Path, watcher: Any, reason: str) -> None
             for source in best.glob(pattern):
                 if source.name not in checkpoint.OWN:
                     shutil.copyfile(source, temporary / source.name)
-    card.write(material, folder)
+    card.write(material, folder, watcher.best.step)
 
 
 def _read(material: Material, folder: Path) -> Trained:

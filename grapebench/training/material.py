@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grapebench.errors import UserError
-from grapebench.files import sha256, sha256_json
+from grapebench.files import sha256, sha256_file, sha256_json
 from grapebench.records import Query, Retriever, Task
+from grapebench.registry import is_file_spec
+from grapebench.rewards.reward import open_rewards
 from grapebench.rewriters import LoadedRewriter, open_rewriter
 from grapebench.rewriters.setup import Setup
 from grapebench.rewriters.training_split import SPLIT, training_split
@@ -65,6 +67,7 @@ class Material:
             "rewriter": self.rewriter.fingerprint,
             "model": engine.model.identity,
             "captioner": None if self.captioner is None else self.captioner.fingerprint,
+            "reward_files": _file_hashes(self.config.reward.ranks),
         }
 
     def parts(self, report: Report) -> tuple[Part, Part]:
@@ -99,6 +102,7 @@ def find(config: GrapeConfig, place: Place | None) -> Material:
     from grapebench.retrieval import open_retriever
     from grapebench.rewriters.captioners import open_captioner
 
+    open_rewards(config.reward)  # a misspelt one is told before anything is written
     card = catalog.task_card(config.task).card
     suite = card.mini if config.suite == "mini" else card.full
     if config.val == "val" and suite is not None and suite.default_split == "val":
@@ -160,6 +164,13 @@ def _spread(queries: tuple[Query, ...], count: int) -> tuple[Query, ...]:
     """At most `count` of them, at equal distances."""
     places = np.unique(np.linspace(0, len(queries) - 1, min(count, len(queries))).round().astype(int))
     return tuple(queries[place] for place in places)
+
+
+def _file_hashes(names: Iterable[str]) -> dict[str, str]:
+    """By spec, of the files that rewards of the user's own come from."""
+    return {
+        name: sha256_file(Path(name.rpartition(":")[0]).expanduser()) for name in sorted(names) if is_file_spec(name)
+    }
 
 
 def _described(task: Task) -> dict[str, Any]:

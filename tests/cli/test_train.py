@@ -20,6 +20,7 @@ def test_bad_input_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         (["--task", "cirr", "--set", "lora.rank=3"], "unknown setting 'lora.rank'"),
         (["--task", "cirr", "--pool", "all"], "pool: input should be 'corpus' or 'batch', not 'all'"),
         (["--task", "cirr", "--reward", "ndcg=much"], "the weight is no number"),
+        (["--task", "cirr", "--reward", "rank-lin", "--out", "out"], "unknown reward 'rank-lin'; did you mean"),
         (["--task", "cirr", "--steps", "0"], "steps: input should be greater than or equal to 1, not 0"),
         (["--resume"], "there is no training to go on with; name its folder by --out"),
         (["--out", "out", "--resume"], "out: --resume: there is no training to go on with"),
@@ -28,6 +29,7 @@ def test_bad_input_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         assert main(["train", "grape", *arguments]) == 2, arguments
         error = capsys.readouterr().err
         assert said.lower() in error.lower() and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_reward_and_its_weight() -> None:

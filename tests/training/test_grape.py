@@ -205,6 +205,16 @@ def test_what_does_not_belong_together_is_refused(letters: Path, settings: Make)
         trained(settings(batch=21), letters / "other")
 
 
+def test_another_reward_of_the_same_name_is_another_training(letters: Path, settings: Make) -> None:
+    own = letters / "mine.py"
+    own.write_text("def last(attempts):\n    return attempts.rank\n")
+    values = settings(steps=1, val_every=1, reward={"ranks": {f"{own}:last": 1.0}})
+    trained(values, letters / "out")
+    own.write_text("def last(attempts):\n    return -attempts.rank\n")
+    with pytest.raises(UserError, match="the training there was begun with another reward_files;"):
+        trained(values, letters / "out")
+
+
 def test_two_do_not_train_in_one_folder(letters: Path, settings: Make) -> None:
     with grape._one_at_a_time(letters / "out"), pytest.raises(UserError, match="another process is training here"):
         trained(settings(), letters / "out")
