@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,28 @@ def locate_folder(name: str, base: Path) -> Located:
     if not folder.is_dir():
         raise UserError("no such folder", file=folder)
     return Located(folder)
+
+
+BASE = "base.json"
+"""In an adapter's folder: the `identity` of the model that it was trained on."""
+
+
+def write_base(adapter: Path, model: Located) -> None:
+    (adapter / BASE).write_text(json.dumps(model.identity) + "\n", encoding="utf-8")
+
+
+def check_base(adapter: Located, model: Located) -> None:
+    """Raises UserError for an adapter that was trained on other weights, where its folder says on which."""
+    path = adapter.folder / BASE
+    if not path.is_file():
+        return
+    try:
+        trained_on = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError("does not say which model the adapter was trained on", file=path) from error
+    if trained_on != model.identity:
+        what = f"the adapter was trained on other weights than those in {model.folder}"
+        raise UserError(what, file=adapter.folder, fix="name its own model, or train it again")
 
 
 def locate(name: str, base: Path, revision: str) -> Located:

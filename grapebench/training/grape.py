@@ -214,6 +214,9 @@ def _finish(material: Material, folder: Path, watcher: Any, reason: str) -> None
             for source in best.glob(pattern):
                 if source.name not in checkpoint.OWN:
                     shutil.copyfile(source, temporary / source.name)
+        if not whole:
+            engine: Any = policy.local(material.rewriter).engine
+            models.write_base(temporary, engine.model)
     card.write(material, folder, watcher.best.step)
 
 

@@ -57,6 +57,7 @@ def test_a_training_from_start_to_card(letters: Path, settings: Make, capsys: py
     # The adapter is the best checkpoint's, and no path of this machine is in it.
     best = checkpoint.path_of(folder, ended.best.step)
     assert adapter(folder) == (best / "adapter_model.safetensors").read_bytes()
+    assert json.loads((folder / "adapter" / "base.json").read_text()) == material(settings()).record["model"]
     for path in folder.rglob("*.json"):
         assert str(letters) not in path.read_text(), path
     assert not [path for path in folder.rglob("*") if path.suffix in (".pt", ".pth", ".bin", ".pkl")]

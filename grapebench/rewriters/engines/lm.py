@@ -42,6 +42,8 @@ class Transformers:
         base = setup.base or Path()
         self.model = models.locate(settings.model, base, settings.revision)
         self.adapter = models.locate_folder(settings.adapter, base) if settings.adapter else None
+        if self.adapter:
+            models.check_base(self.adapter, self.model)
 
     @property
     def sampled(self) -> bool:

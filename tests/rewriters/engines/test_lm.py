@@ -169,6 +169,20 @@ def test_an_adapter_changes_answers_and_identity(tiny_lm: Path, tmp_path: Path) 
     assert plain.identity != adapted.identity
 
 
+def test_an_adapter_of_other_weights_is_refused(tiny_lm: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    models.write_base(adapter, models.locate(str(tiny_lm), tmp_path, "main"))
+    assert make(tiny_lm, adapter=str(adapter)).adapter is not None
+    (adapter / models.BASE).write_text('{"sha256": "another"}')
+    with pytest.raises(UserError, match="trained on other weights than those in .*; name its own model"):
+        make(tiny_lm, adapter=str(adapter))
+    (adapter / models.BASE).write_text("{")
+    with pytest.raises(UserError, match=r"base\.json: does not say which model"):
+        make(tiny_lm, adapter=str(adapter))
+
+
 def test_a_compiled_model_is_asked_for_as_such(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That the setting reaches torch.compile; compiling itself takes a compiler and a minute."""
     import torch
