@@ -1,0 +1,89 @@
+"""What decides whether GRPO makes a better rewriter: rewards, pools, groups, KL, data, transfer, geometry.
+
+    python benchmarks/study.py --out study
+    python benchmarks/study.py --out study --only rewards pool
+    python benchmarks/study.py --out study --draw
+
+Every run is a training of the miniature under the same small budget of steps, about two minutes on two cores, and a
+test of what it made: `study/plan.py` holds all of them as data. A finished run is one line of `runs.jsonl` under
+--out, by a hash of its settings and of the models' weights, and is never made again; a study that was killed goes on
+where it was, within a training too. What parts have in common is trained once. Tables (`study.md`) and pictures are
+drawn from what is there, also from half a study.
+
+Recall, similarities and wording are of 1,000 test queries, by the checkpoint that is best by val R@10; the whole course
+of the validations is kept beside them. Figures are means over the seeds with the standard deviation of trainings.
+p-values are of R@10 averaged over the seeds, by sign flips of whole images, with Holm's correction over the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from study import kept, plots, tables, work
+from study.plan import Part, plan
+
+from grapebench.cli import progress
+from grapebench.errors import UserError
+from grapebench.files import write_text
+
+
+def run_all(parts: Mapping[str, Part], out: Path, keep: bool = False) -> None:
+    """Perform every run that is not kept yet; a run of several parts once."""
+    runs = list(dict.fromkeys(run for part in parts.values() for run in part.runs()))
+    there = kept.read(out)
+    waiting = [run for run in runs if work.key(run) not in there]
+    print(f"{len(runs)} runs, {len(runs) - len(waiting)} of them kept", file=sys.stderr)
+    for number, run in enumerate(waiting, start=1):
+        title = f"{number}/{len(waiting)} {work.title(run)}"
+        print(title, file=sys.stderr)
+        with progress.staged(title) as report:
+            kept.append(out, work.perform(run, out, report))
+        if not keep:
+            shutil.rmtree(work.training_folder(run, out), ignore_errors=True)
+        gc.collect()  # a trainer and its model hold on to each other
+
+
+def draw(parts: Mapping[str, Part], out: Path) -> str:
+    """Write tables and pictures of what is kept; the tables."""
+    there = kept.read(out)
+    runs = dict.fromkeys(run for part in parts.values() for run in part.runs())
+    records = {run: there[key] for run in runs if (key := work.key(run)) in there}
+    text = ""
+    for part in parts.values():
+        text += tables.table(part, records)
+        text += "".join(f"![]({path.name})\n\n" for path in plots.draw(part, records, out))
+    write_text(out / "study.md", text)
+    return text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parts = plan()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="the study's folder")
+    parser.add_argument("--only", nargs="+", choices=list(parts), metavar="NAME", help=f"of {', '.join(parts)}")
+    parser.add_argument("--draw", action="store_true", help="train nothing, draw what is there")
+    parser.add_argument("--keep", action="store_true", help="keep the folders of the trainings")
+    chosen = parser.parse_args(arguments)
+    out = chosen.out.expanduser()
+    wanted = {name: part for name, part in parts.items() if not chosen.only or name in chosen.only}
+    try:
+        if not chosen.draw:
+            with kept.alone(out):
+                run_all(wanted, out, chosen.keep)
+        print(draw(wanted, out), end="")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""The study's tables, in Markdown, from what has been kept so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from study.plan import Part, Run
+from study.seeds import Record, Row, Spread, spread, with_p
+
+COSINES = {"positive": "positive", "others": "all others", "top_others": "top others", "margin": "margin"}
+
+
+def rows(part: Part, records: Mapping[Run, Record]) -> list[Row]:
+    """One for each cell that has any run."""
+    found = []
+    for cell in part.cells:
+        some = tuple(records[run] for run in cell.runs if run in records)
+        if some:
+            found.append(Row(cell.task, cell.setting, some, cell.task))
+    return found
+
+
+def frozen(records: Mapping[Run, Record]) -> dict[tuple[str, str], Record]:
+    """Of the frozen model, by task and geometry."""
+    return {(run.task, run.geometry): record for run, record in records.items() if not run.steps}
+
+
+def gain(row: Row, before: Mapping[tuple[str, str], Record], figure: str) -> Spread | None:
+    """How much more of a figure than the frozen model has."""
+    start = before.get(row.place)
+    if start is None:
+        return None
+    base = start["test"][row.tested_on]["greedy"].get(figure)
+    return None if base is None else spread([test[figure] - base for test in row.tests if test[figure] is not None])
+
+
+def common_share(row: Row, before: Mapping[tuple[str, str], Record]) -> float | None:
+    """Of the similarity that the positive gained, how much all other images gained too; None where it gained none."""
+    positive, others = gain(row, before, "positive"), gain(row, before, "others")
+    return None if positive is None or others is None or positive.mean <= 0 else others.mean / positive.mean
+
+
+def table(part: Part, records: Mapping[Run, Record]) -> str:
+    """A setting a line, the frozen model first; empty where nothing is kept yet."""
+    before = frozen(records)
+    found = with_p(rows(part, records), before, part.control)
+    if not found:
+        return ""
+    if part.name == "transfer":
+        return _heading(part, found) + _transfer(part, records)
+    if part.name == "answers":
+        return _heading(part, found) + _answers(part, records)
+    head = ["task", "setting", "seeds", "R@1", "R@10", "gain", "p", f"p to {part.control}" if part.control else ""]
+    head += [f"{name} +" for name in COSINES.values()]
+    head += ["common share", "facts", "known pairs", "repetition", "unusable", "tokens", "stopped", "minutes"]
+    drop = None if part.control else 7
+    lines = []
+    for place in dict.fromkeys(row.place for row in found):
+        start = before.get(place)
+        if start is not None:
+            alone = Row(place[0], _frozen_name(place[1]), (start,), place[0])
+            lines.append(_line(alone, before))
+        lines += [_line(row, before) for row in found if row.place == place]
+    note = "Similarities of trained models are gains over the frozen one, whose own stand in its line.\n\n"
+    return _heading(part, found) + note + _markdown(head, lines, drop)
+
+
+def _frozen_name(geometry: str) -> str:
+    return f"{geometry}, frozen" if geometry else "frozen"
+
+
+def _line(row: Row, before: Mapping[tuple[str, str], Record]) -> list[str]:
+    trained = all(record["run"]["steps"] for record in row.records)
+    share = common_share(row, before) if trained else None
+    return [
+        row.task,
+        row.setting,
+        str(len(row.records)),
+        *(percent(row.spread(figure)) for figure in ("R@1", "R@10")),
+        percent(gain(row, before, "R@10"), "+") if trained else "",
+        p_value(row.p),
+        p_value(row.p_control),
+        *(number(gain(row, before, figure) if trained else row.spread(figure), 3) for figure in COSINES),
+        "" if share is None else f"{share:.2f}",
+        *(percent(row.spread(figure)) for figure in ("facts", "known_pairs", "repetition", "unusable")),
+        number(row.spread("tokens"), 1),
+        str(sum(record["reason"] != "finished" for record in row.records)) if trained else "",
+        number(row.spread(_minutes), 1),
+    ]
+
+
+def _minutes(record: Record) -> float | None:
+    return record["training_seconds"] / 60 if "training_seconds" in record else None
+
+
+def crossed(part: Part, records: Mapping[Run, Record]) -> list[Row]:
+    """Each rewriter of a part on each task that it was tested on."""
+    found = []
+    for row in rows(part, records):
+        tasks = dict.fromkeys(task for record in row.records for task in record["test"])
+        for task in tasks:
+            some = tuple(record for record in row.records if task in record["test"])
+            found.append(Row(row.task, row.task, some, task))
+    return with_p(found, frozen(records))
+
+
+def _transfer(part: Part, records: Mapping[Run, Record]) -> str:
+    found, before = crossed(part, records), frozen(records)
+    tasks = list(dict.fromkeys(row.tested_on for row in found))
+    cells = {(row.task, row.tested_on): row for row in found}
+    lines = []
+    for trained in dict.fromkeys(row.task for row in found):
+        line = [trained]
+        for task in tasks:
+            row = cells.get((trained, task))
+            gained = None if row is None else gain(row, before, "R@10")
+            mark = "*" if row is not None and row.p is not None and row.p < 0.01 else ""
+            line.append(f"{percent(gained, '+')}{mark}")
+        lines.append(line)
+    note = "R@10 over the frozen model's, in points; * p < 0.01. A line is what was trained on, a column the test.\n\n"
+    return note + _markdown(["trained on", *tasks], lines)
+
+
+def ways(part: Part, records: Mapping[Run, Record]) -> list[Row]:
+    """Each way to answer of the frozen and the trained rewriters that were sampled."""
+    trained = rows(part, records)
+    start = [
+        Row(task, "frozen", (record,), task) for (task, geometry), record in frozen(records).items() if not geometry
+    ]
+    found = []
+    for row in [*start, *trained]:
+        names = dict.fromkeys(way for record in row.records for way in _ways(record["test"][row.task]))
+        if len(names) > 1:
+            found += [
+                Row(row.task, row.setting, row.records, row.task, way)
+                for way in names
+                if all(way in record["test"][row.task] for record in row.records)
+            ]
+    return found
+
+
+def _ways(test: Record) -> list[str]:
+    return [name for name, value in test.items() if isinstance(value, dict)]
+
+
+def _answers(part: Part, records: Mapping[Run, Record]) -> str:
+    lines = [
+        [row.task, row.setting, row.way, *(percent(row.spread(f"R@{k}")) for k in (1, 10)), number(row.spread("ms"), 1)]
+        for row in ways(part, records)
+    ]
+    note = (
+        "mean-K searches with the mean vector of K sampled answers; best-K is an oracle that chooses by the label.\n\n"
+    )
+    return note + _markdown(["task", "rewriter", "answers", "R@1", "R@10", "ms a query"], lines)
+
+
+def _heading(part: Part, found: Iterable[Row]) -> str:
+    planned = sum(len(cell.runs) for cell in part.cells)
+    kept = sum(len(row.records) for row in found)
+    rest = "" if kept == planned else f" ({kept} of {planned} runs so far)"
+    return f"## {part.name}{rest}\n\n{part.question}\n\n"
+
+
+def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]], drop: int | None = None) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell for place, cell in enumerate(cells) if place != drop) + " |\n"
+
+    return line(head) + line(["---"] * len(head)) + "".join(map(line, lines)) + "\n"
+
+
+def _said(value: Spread | None, shown: Callable[[float], str], plain: Callable[[float], str]) -> str:
+    if value is None:
+        return ""
+    return shown(value.mean) + ("" if value.sd is None else f" ± {plain(value.sd)}")
+
+
+def percent(value: Spread | None, sign: str = "") -> str:
+    return _said(value, lambda one: f"{100 * one:{sign}.1f}", lambda one: f"{100 * one:.1f}")
+
+
+def number(value: Spread | None, digits: int) -> str:
+    return _said(value, lambda one: f"{one:.{digits}f}", lambda one: f"{one:.{digits}f}")
+
+
+def p_value(p: float | None) -> str:
+    return "" if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
