@@ -29,7 +29,7 @@ from study.plan import Part, plan
 
 from grapebench.cli import progress
 from grapebench.errors import UserError
-from grapebench.files import write_text
+from grapebench.files import alone, write_text
 
 
 def run_all(parts: Mapping[str, Part], out: Path, keep: bool = False) -> None:
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = {name: part for name, part in parts.items() if not chosen.only or name in chosen.only}
     try:
         if not chosen.draw:
-            with kept.alone(out):
+            with alone(out, "studying"):
                 run_all(wanted, out, chosen.keep)
         print(draw(wanted, out), end="")
     except UserError as error:

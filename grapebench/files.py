@@ -15,6 +15,8 @@ from typing import Any
 
 from grapebench.errors import UserError
 
+LOCK = ".lock"
+
 
 def sha256(data: bytes | str) -> str:
     """Hex SHA-256 of bytes, or of a text's UTF-8."""
@@ -63,6 +65,30 @@ def atomic_file(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder: Path, work: str) -> Iterator[None]:
+    """Keep other processes that do the same `work` out of a folder; a killed one leaves no lock behind.
+
+    Raises UserError where one is there. On Windows nobody is kept out.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("w")
+    except OSError as error:
+        raise explain_os_error(error, folder) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"another process is {work} here", file=folder) from error
+        yield
 
 
 @contextlib.contextmanager

@@ -131,3 +131,15 @@ def test_home_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GRAPEBENCH_HOME", "~/bench")
     assert paths.cache_dir() == Path("/home/ada/bench/cache")
     assert paths.data_dir() == Path("/home/ada/bench/data")
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with (
+        files.alone(out, "working"),
+        pytest.raises(UserError, match="out: another process is working here"),
+        files.alone(out, "working"),
+    ):
+        pass
+    with files.alone(out, "working"):
+        pass

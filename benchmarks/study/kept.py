@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +47,3 @@ def append(out: Path, record: dict[str, Any]) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise files.explain_os_error(error, path) from error
-
-
-@contextlib.contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """No two studies in one folder; a killed one leaves no lock behind."""
-    import fcntl
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = (out / ".lock").open("w")
-    except OSError as error:
-        raise files.explain_os_error(error, out) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError("another study is running here", file=out, fix="choose another --out") from error
-        yield

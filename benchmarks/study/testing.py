@@ -109,31 +109,18 @@ class Probe:
         }
 
     def _facts(self, rewrites: Sequence[Rewrite]) -> float | None:
-        """Share of the visible facts that the rewrites still say; None where nothing says them."""
-        from grapebench.rewriters.oracle import FILE, read_captions
-        from grapebench.world.parse import parse
+        from grapebench.world.survival import shown, survival
 
-        path = self.task.root / FILE
-        if self.task.suite != "mini" or not path.is_file():
-            return None
-        captions = read_captions(path)
-        wanted, kept = 0, 0
-        for query, rewrite in zip(self.queries, rewrites, strict=True):
-            facts = parse(captions[query.positives[0]]).facts()
-            wanted += len(facts) * len(rewrite.texts)
-            kept += sum(len(facts & parse(text).facts()) for text in rewrite.texts)
-        return kept / max(1, wanted)
+        facts = shown(self.task, self.queries)
+        return None if facts is None else survival(facts, rewrites)
 
     def pairing(self) -> dict[str, Any]:
         """What paired tests need to know of the queries: their images, and how much each counts."""
-        from grapebench.evaluation.figures import cluster
+        from grapebench.evaluation.figures import cluster, part_weights
         from grapebench.evaluation.protocols import protocol_named
 
-        weights: list[float] = []
-        if protocol_named(self.task.protocol).by == "language":
-            tags = [query.language for query in self.queries]
-            counts = {tag: tags.count(tag) for tag in set(tags)}
-            weights = [len(tags) / (len(counts) * counts[tag]) for tag in tags]
+        by_language = protocol_named(self.task.protocol).by == "language"
+        weights = part_weights([query.language for query in self.queries]).tolist() if by_language else []
         return {"clusters": [cluster(query) for query in self.queries], "weights": weights}
 
 

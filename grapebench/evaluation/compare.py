@@ -210,20 +210,10 @@ def compare(base: Scored, others: Sequence[Scored], *, seed: int = 0) -> list[Co
 
 def _p_values(base: Scored, other: Scored, seed: int) -> dict[str, float]:
     return {
-        key: paired_p(new.values[key] - old.values[key], new.clusters, _weights(new), seed=seed)
+        key: paired_p(new.values[key] - old.values[key], new.clusters, new.weights, seed=seed)
         for old, new in zip(base.sheets, other.sheets, strict=True)
         for key in new.values
     }
-
-
-def _weights(sheet: Sheet) -> np.ndarray | None:
-    """How much each row counts in the headline, times the number of rows; None where all count the same."""
-    if not sheet.macro:
-        return None
-    names, parts, sizes = np.unique(np.asarray(sheet.parts[0]), return_inverse=True, return_counts=True)
-    counted = names != ""
-    weights: np.ndarray = np.where(counted, len(parts) / (np.count_nonzero(counted) * sizes), 0.0)[parts]
-    return weights
 
 
 def examples(base: Scored, comparison: Comparison, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -13,6 +13,17 @@ from grapebench.evaluation.protocols import I2T, Protocol
 from grapebench.records import Query
 
 
+def part_weights(parts: Sequence[str]) -> np.ndarray:
+    """How much each row counts in a mean over its parts, each counting the same, times the number of rows, `(rows,)`.
+
+    Rows of the part '' count nothing.
+    """
+    names, places, sizes = np.unique(np.asarray(parts), return_inverse=True, return_counts=True)
+    counted = names != ""
+    weights: np.ndarray = np.where(counted, len(places) / (np.count_nonzero(counted) * sizes), 0.0)[places]
+    return weights
+
+
 @dataclass(frozen=True)
 class Places:
     """Where each query's right images came: all that its figures are computed from."""
@@ -57,6 +68,11 @@ class Sheet:
     """Ways to divide the rows, each with a name for every row; rows of the name '' are in no part."""
     macro: bool = False
     """Whether the headline is the mean over the parts, each counting the same, and not over the rows."""
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """How much each row counts in the headline, times the number of rows; None where all count the same."""
+        return part_weights(self.parts[0]) if self.macro else None
 
 
 def cluster(query: Query) -> str:

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +63,7 @@ def train(material: Material, folder: Path, report: Report) -> Trained:
         raise missing_extra("accelerate", "train") from error
     state = PartialState()
     trainer.check(material.config, state.num_processes)
-    with _one_at_a_time(folder) if state.is_main_process else contextlib.nullcontext():
+    with files.alone(folder, "training") if state.is_main_process else contextlib.nullcontext():
         if state.is_main_process:
             _prepare(material, folder)
         state.wait_for_everyone()
@@ -147,7 +146,7 @@ def _prepare(material: Material, folder: Path) -> None:
         if others:
             what = f"the training there has other settings: {', '.join(others)}"
             raise UserError(what, file=folder, fix="choose another --out, or say --resume alone")
-    elif folder.is_dir() and any(path.name != _LOCK for path in folder.iterdir()):
+    elif folder.is_dir() and any(path.name != files.LOCK for path in folder.iterdir()):
         raise UserError("is not empty, and no training is in it", file=folder, fix="choose another --out")
     files.write_text(folder / CONFIG, config.dump(material.config))
     card.write_json(folder / DATA, told)
@@ -226,30 +225,6 @@ def _read(material: Material, folder: Path) -> Trained:
     reason = next(entry.reason for entry in reversed(entries) if isinstance(entry, journal.Stop))
     best = max(vals, key=lambda val: (val.recall_10 or 0.0, -val.step))
     return Trained(folder / f"{card.name_of(material)}.toml", reason, vals[0], best)
-
-
-_LOCK = ".lock"
-
-
-@contextlib.contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """No two trainings in one folder; a killed one leaves no lock behind."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("w")
-    except OSError as error:
-        raise files.explain_os_error(error, folder) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError("another process is training here", file=folder) from error
-        yield
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -101,21 +101,11 @@ class Validation:
 
     @cached_property
     def _facts(self) -> Mapping[str, frozenset[Any]] | None:
-        """The facts that each query's picture shows; None where nothing says them."""
-        from grapebench.rewriters.oracle import FILE, read_captions
-        from grapebench.world.parse import parse
+        from grapebench.world.survival import shown
 
-        path = self.part.task.root / FILE
-        if self.part.task.suite != "mini" or not path.is_file():
-            return None
-        captions = read_captions(path)
-        return {query.id: frozenset(parse(captions[query.positives[0]]).facts()) for query in self.part.queries}
+        return shown(self.part.task, self.part.queries)
 
     def _survival(self, rewrites: Sequence[Rewrite]) -> float | None:
-        from grapebench.world.parse import parse
+        from grapebench.world.survival import survival
 
-        if self._facts is None:
-            return None
-        wanted = {rewrite.query_id: self._facts[rewrite.query_id] for rewrite in rewrites}
-        kept = sum(len(wanted[rewrite.query_id] & parse(rewrite.text).facts()) for rewrite in rewrites)
-        return kept / max(1, sum(map(len, wanted.values())))
+        return None if self._facts is None else survival(self._facts, rewrites)

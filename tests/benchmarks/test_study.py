@@ -14,6 +14,8 @@ import pytest
 from study import kept, work
 from study.plan import Cell, Part, Run, base, plan
 
+from grapebench import files
+
 IMAGES = 60
 
 
@@ -79,7 +81,7 @@ def small() -> dict[str, Part]:
 
 def test_a_run_that_is_kept_is_not_repeated(study: ModuleType, performed: list[Run], tmp_path: Path) -> None:
     parts = small()
-    with kept.alone(tmp_path):
+    with files.alone(tmp_path, "studying"):
         study.run_all({"rewards": parts["rewards"]}, tmp_path)
         assert len(performed) == 5
         assert performed[0] == Run("cirr").frozen
@@ -113,7 +115,7 @@ def test_a_killed_study_goes_on(
 
 
 def test_folders_are_kept_when_asked_for(study: ModuleType, performed: list[Run], tmp_path: Path) -> None:
-    with kept.alone(tmp_path):
+    with files.alone(tmp_path, "studying"):
         study.run_all({"pool": small()["pool"]}, tmp_path, keep=True)
     assert {path.name for path in (tmp_path / "trainings").iterdir()} == {work.key(run) for run in performed}
 

@@ -70,48 +70,10 @@ model = "./lm"
 dtype = "float32"
 max_new_tokens = 6
 """
-TEMPLATE = (
-    "{% for m in messages %}<s>{{ m['role'] }}\n{{ m['content'] }}</s>{% endfor %}"
-    "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
-)
-
-
-@pytest.fixture(scope="session")
-def random_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a byte-level Llama."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("lm")
-    alphabet = ["<pad>", "<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    raw = Tokenizer(models.BPE(vocab={token: place for place, token in enumerate(alphabet)}, merges=[]))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, pad_token="<pad>", bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
-    )
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(alphabet),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=160,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        initializer_range=0.3,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
-def letters(tmp_path: Path, random_lm: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def letters(tmp_path: Path, tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with everything that a training of `letters` is given; and a home of its own."""
     monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -125,7 +87,7 @@ def letters(tmp_path: Path, random_lm: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / name).write_text(text)
     (tmp_path / "letters.toml").write_text(TASK.format(loader=tmp_path / "loader.py"))
     (tmp_path / "start.toml").write_text(CARD)
-    (tmp_path / "lm").symlink_to(random_lm)
+    (tmp_path / "lm").symlink_to(tiny_lm)
     return tmp_path
 
 

@@ -10,6 +10,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from grapebench import files
 from grapebench.datasets import Place, load_task
 from grapebench.errors import UserError
 from grapebench.rewriters import models, open_rewriter
@@ -217,7 +218,7 @@ def test_another_reward_of_the_same_name_is_another_training(letters: Path, sett
 
 
 def test_two_do_not_train_in_one_folder(letters: Path, settings: Make) -> None:
-    with grape._one_at_a_time(letters / "out"), pytest.raises(UserError, match="another process is training here"):
+    with files.alone(letters / "out", "training"), pytest.raises(UserError, match="another process is training here"):
         trained(settings(), letters / "out")
 
 

@@ -16,10 +16,10 @@ def test_val_recall_rises(tmp_path: Path) -> None:
     values = {
         "task": "flickr30k-cn",
         "reward": {"ranks": {"rank-log": 1.0}},
-        "steps": 40,
+        "steps": 12,
         "learning_rate": 3e-3,
-        "val_every": 40,
-        "save_every": 40,
+        "val_every": 12,
+        "save_every": 12,
         "val_queries": 400,
         "headroom": 0,
     }

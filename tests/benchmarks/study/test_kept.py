@@ -40,10 +40,3 @@ def test_what_is_no_number_in_json_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         kept.append(tmp_path, {"key": "a", "value": float("nan")})
     assert kept.read(tmp_path) == {}
-
-
-def test_one_study_at_a_time(tmp_path: Path) -> None:
-    with kept.alone(tmp_path / "out"), pytest.raises(UserError, match="another study"), kept.alone(tmp_path / "out"):
-        pass
-    with kept.alone(tmp_path / "out"):
-        pass
