@@ -64,15 +64,19 @@ def generate(
 ) -> list[list[int]]:
     """What a model in training answers to tokenised prompts, the token that ends an answer included; greedily without
     `processors`. Attempts at one prompt share its computation."""
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    training = model.training
+    training, inner = model.training, bare(model)
     model.eval()
     try:
-        asked = dataclasses.replace(chat, model=bare, device=bare.device)
+        asked = dataclasses.replace(chat, model=inner, device=inner.device)
         made = decoding.generate(asked, prompts, room, processors or (lambda rows, width: []))
     finally:
         model.train(training)
     return [answer[: _end(answer, chat)] for answer in made]
+
+
+def bare(model: Any) -> Any:
+    """The causal model with its adapter's layers in it, and not peft's own around it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _end(answer: Sequence[int], chat: models.Chat) -> int:

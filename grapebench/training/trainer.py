@@ -14,8 +14,9 @@ import numpy as np
 
 from grapebench.errors import UserError, missing_extra
 from grapebench.registry import unknown_name
+from grapebench.rewriters.engines.decoding import empty_cache
 from grapebench.rewriters.sampling import SeededSampling, batch_draws
-from grapebench.training import policy
+from grapebench.training import likelihood, policy
 
 if TYPE_CHECKING:
     from grapebench.rewriters.models import Chat
@@ -187,15 +188,15 @@ def _class() -> Any:
                 )
             import torch
 
+            bare = policy.bare(self.accelerator.unwrap_model(model))
             found = []
             size = options.get("batch_size") or len(input_ids)
             for start in range(0, len(input_ids), size):
                 tokens, mask = input_ids[start : start + size], attention_mask[start : start + size]
+                cache = None if self.args.gradient_checkpointing else empty_cache(bare)
                 with self.accelerator.autocast():
-                    logits = model(
-                        input_ids=tokens, attention_mask=mask, logits_to_keep=logits_to_keep + 1, use_cache=False
-                    ).logits
-                every = (logits[:, :-1].float() / self.temperature).log_softmax(-1)
+                    logits = likelihood.logits(model, cache, tokens, mask, logits_to_keep)
+                every = (logits / self.temperature).log_softmax(-1)
                 chosen = every.gather(-1, tokens[:, -logits_to_keep:, None])[..., 0]
                 with torch.set_grad_enabled(torch.is_grad_enabled() and self._entropy_bonus_enabled):
                     entropy = -(every.exp() * every).sum(-1) if options.get("compute_entropy") else None

@@ -31,7 +31,7 @@ def generate(chat: Chat, prompts: Sequence[Sequence[int]], steps: int, processor
     """
     import torch
 
-    cache = _empty_cache(chat.model)
+    cache = empty_cache(chat.model)
     places = {tokens: place for place, tokens in enumerate(dict.fromkeys(map(tuple, prompts)))}
     shared = 0 if cache is None else _common(list(places))
     ids, mask = _padded(list(places), shared, chat)
@@ -67,7 +67,7 @@ def generate(chat: Chat, prompts: Sequence[Sequence[int]], steps: int, processor
     return answers
 
 
-def _empty_cache(model: Any) -> Any:
+def empty_cache(model: Any) -> Any:
     """A cache with a row for each prompt and a column for each token, which can be cut and repeated; None where the
     model keeps another kind, or transformers is too old to say so (before 4.56)."""
     try:

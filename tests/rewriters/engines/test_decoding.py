@@ -110,7 +110,7 @@ def test_any_mixture_of_prompts(ends: list[list[int]], start: list[int], chosen:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_a_cache_of_rows_and_columns_is_shared(kind: str) -> None:
-    assert (decoding._empty_cache(chat(kind).model) is not None) == (kind in SHARED)
+    assert (decoding.empty_cache(chat(kind).model) is not None) == (kind in SHARED)
 
 
 def test_what_prompts_share_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
