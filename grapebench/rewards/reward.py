@@ -33,9 +33,9 @@ class Recipe:
     """Keyword arguments of rewards by name ({'ndcg': {'k': 5}})."""
     subset: float = 0.0
     """Weight of the same rewards among the look-alikes alone (CIRR)."""
-    form: Literal["add", "replace", "off"] = "add"
-    """'add': `form_weight` times the share of rules kept is added. 'replace': an answer that breaks a rule gets less
-    than the worst answer of its step that breaks none, whatever it ranks."""
+    form: Literal["add", "replace", "off"] = "replace"
+    """'replace': an answer that breaks a rule gets less than the worst answer of its step that breaks none, whatever it
+    ranks, and whatever the scale of the reward is. 'add': `form_weight` times the share of rules kept is added."""
     form_weight: float = 1.0
     words: tuple[int, int] = (3, 40)
     script: str = "LATIN"

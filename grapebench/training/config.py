@@ -32,7 +32,10 @@ class Lora(_Settings):
 
 
 class GrapeConfig(_Settings):
-    """Everything that determines a GRPO training, but the data and the weights that it names."""
+    """Everything that determines a GRPO training, but the data and the weights that it names.
+
+    The defaults are what the shipped rewriters of the miniature were trained with.
+    """
 
     task: str
     """A task card's name or path."""
@@ -51,15 +54,15 @@ class GrapeConfig(_Settings):
     reward: Recipe = Recipe()
     pool: Size = "corpus"
     """What an attempt is ranked among: 'corpus', so many images of it, or 'batch'."""
-    steps: int = Field(200, ge=1)
+    steps: int = Field(40, ge=1)
     batch: int = Field(16, ge=1)
     """Queries a step, over all processes."""
     group: int = Field(8, ge=2)
     """Attempts at each query."""
     micro_batch: int | None = Field(None, ge=1)
     """Attempts that a process takes through the model at once when it learns; None is all of its own."""
-    learning_rate: float = Field(1e-3, gt=0)
-    warmup: int = Field(10, ge=0)
+    learning_rate: float = Field(3e-3, gt=0)
+    warmup: int = Field(5, ge=0)
     """Steps to the full learning rate, which then falls to zero as a cosine does."""
     beta: float = Field(0.02, ge=0)
     """Weight of the KL divergence from the model that training started from."""
@@ -75,8 +78,8 @@ class GrapeConfig(_Settings):
     are then not trained on (where val is the split that figures are reported on)."""
     val_queries: int = Field(500, ge=1)
     """How many of its queries are asked, spread evenly over it."""
-    val_every: int = Field(25, ge=1)
-    save_every: int = Field(25, ge=1)
+    val_every: int = Field(10, ge=1)
+    save_every: int = Field(10, ge=1)
     """Steps between checkpoints; there is one at each validation too."""
     headroom: int = Field(8, ge=0)
     """Best of how many attempts is measured before training begins; 0 leaves it out."""
