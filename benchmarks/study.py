@@ -4,11 +4,12 @@
     python benchmarks/study.py --out study --only rewards pool
     python benchmarks/study.py --out study --draw
 
-Every run is a training of the miniature under the same small budget of steps, about two minutes on two cores, and a
+Every run is a training of the miniature under the same small budget of steps, about two minutes of one core, and a
 test of what it made: `study/plan.py` holds all of them as data. A finished run is one line of `runs.jsonl` under
 --out, by a hash of its settings and of the models' weights, and is never made again; a study that was killed goes on
-where it was, within a training too. What parts have in common is trained once. Tables (`study.md`) and pictures are
-drawn from what is there, also from half a study.
+where it was, within a training too. What parts have in common is trained once. Several processes may work in the same
+folder: each takes what no other has taken (set OMP_NUM_THREADS, so that they share the cores). Tables (`study.md`) and
+pictures are drawn from what is there, also from half a study.
 
 Recall, similarities and wording are of 1,000 test queries, by the checkpoint that is best by val R@10; the whole course
 of the validations is kept beside them. Figures are means over the seeds with the standard deviation of trainings.
@@ -29,22 +30,28 @@ from study.plan import Part, plan
 
 from grapebench.cli import progress
 from grapebench.errors import UserError
-from grapebench.files import alone, write_text
+from grapebench.files import Busy, alone, write_text
 
 
 def run_all(parts: Mapping[str, Part], out: Path, keep: bool = False) -> None:
-    """Perform every run that is not kept yet; a run of several parts once."""
+    """Perform every run that is not kept yet and that no other process performs; a run of several parts once."""
     runs = list(dict.fromkeys(run for part in parts.values() for run in part.runs()))
-    there = kept.read(out)
-    waiting = [run for run in runs if work.key(run) not in there]
-    print(f"{len(runs)} runs, {len(runs) - len(waiting)} of them kept", file=sys.stderr)
-    for number, run in enumerate(waiting, start=1):
-        title = f"{number}/{len(waiting)} {work.title(run)}"
-        print(title, file=sys.stderr)
-        with progress.staged(title) as report:
-            kept.append(out, work.perform(run, out, report))
-        if not keep:
-            shutil.rmtree(work.training_folder(run, out), ignore_errors=True)
+    left = len(runs) - len(kept.read(out).keys() & {work.key(run) for run in runs})
+    print(f"{len(runs)} runs, {len(runs) - left} of them kept", file=sys.stderr)
+    for number, run in enumerate(runs, start=1):
+        if work.key(run) in kept.read(out):
+            continue
+        title = f"{number}/{len(runs)} {work.title(run)}"
+        try:
+            with alone(out / "running" / work.key(run), "studying"):
+                if work.key(run) not in kept.read(out):  # the other has just finished it
+                    print(title, file=sys.stderr)
+                    with progress.staged(title) as report:
+                        kept.append(out, work.perform(run, out, report))
+                    if not keep:
+                        shutil.rmtree(work.training_folder(run, out), ignore_errors=True)
+        except Busy as error:
+            print(f"{title}: {error}", file=sys.stderr)
         gc.collect()  # a trainer and its model hold on to each other
 
 
@@ -73,8 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = {name: part for name, part in parts.items() if not chosen.only or name in chosen.only}
     try:
         if not chosen.draw:
-            with alone(out, "studying"):
-                run_all(wanted, out, chosen.keep)
+            run_all(wanted, out, chosen.keep)
         print(draw(wanted, out), end="")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

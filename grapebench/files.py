@@ -67,11 +67,15 @@ def atomic_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+class Busy(UserError):
+    """Another process does the same work in the same place."""
+
+
 @contextlib.contextmanager
 def alone(folder: Path, work: str) -> Iterator[None]:
     """Keep other processes that do the same `work` out of a folder; a killed one leaves no lock behind.
 
-    Raises UserError where one is there. On Windows nobody is kept out.
+    Raises Busy where one is there. On Windows nobody is kept out.
     """
     try:
         import fcntl
@@ -87,7 +91,7 @@ def alone(folder: Path, work: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError(f"another process is {work} here", file=folder) from error
+            raise Busy(f"another process is {work} here", file=folder) from error
         yield
 
 

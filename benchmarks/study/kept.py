@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from grapebench import files
 from grapebench.errors import UserError
@@ -33,12 +34,21 @@ def read(out: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _lock(file: IO[bytes]) -> None:
+    """Until it is closed; on Windows one process alone may write."""
+    with contextlib.suppress(ImportError):
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def append(out: Path, record: dict[str, Any]) -> None:
     """Add a record in one write; what a killed process left of one before is cut off first."""
     path = out / RUNS
     line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     try:
         with path.open("a+b") as file:
+            _lock(file)
             file.seek(0)
             whole = file.read().rfind(b"\n") + 1
             file.truncate(whole)

@@ -1,5 +1,8 @@
 """mini-clip with another geometry: ordinary checkpoints that open_clip loads and any command takes as a folder.
 
+One is trained from nothing at the temperature that CLIP ends with, so that it never has to leave the cone in which its
+towers begin. The others need no training, and differ from mini-clip in nothing else.
+
 Both towers of CLIP end in a layer norm and a projection without a bias. The layer norm has one, and what it holds
 passes through the projection: a bias b adds b @ projection to every vector before it is normalised. That is the
 constant offset of the cone effect, put into weights that the model has anyway.
@@ -23,6 +26,15 @@ WEIGHTS = "open_clip_model.safetensors"
 
 
 @dataclass(frozen=True)
+class Trained:
+    """From nothing, with a logit scale that stays."""
+
+    about: str
+    scale: float
+    steps: int
+
+
+@dataclass(frozen=True)
 class Variant:
     """Offsets of both towers, in units of the mean length of the tower's vectors."""
 
@@ -36,7 +48,8 @@ class Variant:
     another. 1: it points where texts vary most. Between: the share of its length that does."""
 
 
-VARIANTS = {
+VARIANTS: dict[str, Variant | Trained] = {
+    "hot": Trained("trained at a temperature of 0.01 from the first step on", 100.0, 400),
     "cone": Variant("CLIP's cosines: a cone for images, one for texts, and a gap", 1.0, 1.36, 0.35, 0.0),
     "leaning": Variant("the same cosines, and texts vary somewhat along the images' mean", 1.0, 1.36, 0.35, 0.5),
     "tilted": Variant("the same cosines, and texts vary most along the images' mean", 1.0, 1.36, 0.35, 1.0),
@@ -54,9 +67,23 @@ def folder_of(name: str, out: Path) -> Path:
     identity = [asdict(variant), files.sha256_file(model_folder() / WEIGHTS), SCENES]
     folder = out / f"mini-clip-{name}-{files.sha256_json(identity)[:8]}"
     if not folder.is_dir():
-        with files.atomic_folder(folder) as temporary:
-            _write(variant, temporary)
+        work = folder.with_name(f"{folder.name}.making")
+        with files.alone(work, "making this retriever"), files.atomic_folder(folder) as temporary:
+            if isinstance(variant, Trained):
+                _train(variant, temporary, work)
+            else:
+                _write(variant, temporary)
+        shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _train(variant: Trained, folder: Path, work: Path) -> None:
+    """`work` keeps the checkpoint of a training that was stopped."""
+    from dataclasses import replace
+
+    from grapebench.world.training import clip
+
+    clip.train(folder, work, scale=variant.scale, schedule=replace(clip.SCHEDULE, steps=variant.steps))
 
 
 def _write(variant: Variant, folder: Path) -> None:

@@ -81,11 +81,10 @@ def small() -> dict[str, Part]:
 
 def test_a_run_that_is_kept_is_not_repeated(study: ModuleType, performed: list[Run], tmp_path: Path) -> None:
     parts = small()
-    with files.alone(tmp_path, "studying"):
-        study.run_all({"rewards": parts["rewards"]}, tmp_path)
-        assert len(performed) == 5
-        assert performed[0] == Run("cirr").frozen
-        study.run_all(parts, tmp_path)
+    study.run_all({"rewards": parts["rewards"]}, tmp_path)
+    assert len(performed) == 5
+    assert performed[0] == Run("cirr").frozen
+    study.run_all(parts, tmp_path)
     assert performed[5:] == [Run("cirr", 0, 5, pool=100)]
     assert set(kept.read(tmp_path)) == {work.key(run) for run in performed}
     assert not any((tmp_path / "trainings").iterdir())
@@ -114,9 +113,18 @@ def test_a_killed_study_goes_on(
     assert len(kept.read(tmp_path)) == 6
 
 
+def test_another_process_has_its_runs_to_itself(study: ModuleType, performed: list[Run], tmp_path: Path) -> None:
+    taken = Run("cirr", 0, 5, pool=100)
+    with files.alone(tmp_path / "running" / work.key(taken), "studying"):
+        study.run_all({"pool": small()["pool"]}, tmp_path)
+    assert taken not in performed
+    assert len(performed) == 2
+    study.run_all({"pool": small()["pool"]}, tmp_path)
+    assert performed[2:] == [taken]
+
+
 def test_folders_are_kept_when_asked_for(study: ModuleType, performed: list[Run], tmp_path: Path) -> None:
-    with files.alone(tmp_path, "studying"):
-        study.run_all({"pool": small()["pool"]}, tmp_path, keep=True)
+    study.run_all({"pool": small()["pool"]}, tmp_path, keep=True)
     assert {path.name for path in (tmp_path / "trainings").iterdir()} == {work.key(run) for run in performed}
 
 

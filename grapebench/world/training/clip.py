@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,11 @@ def _model_config(vocabulary: int) -> dict[str, Any]:
     }
 
 
-def train(folder: Path, work: Path, seed: int = 0) -> None:
-    """Write an open_clip local directory to `folder`; `work` keeps the checkpoint of an unfinished training."""
+def train(folder: Path, work: Path, seed: int = 0, scale: float | None = None, schedule: Schedule = SCHEDULE) -> None:
+    """Write an open_clip local directory to `folder`; `work` keeps the checkpoint of an unfinished training.
+
+    `scale` is a logit scale (1 / temperature) that stays as it is; None: it is learnt, up to 100, as CLIP's is.
+    """
     import numpy as np
     import open_clip
     import torch
@@ -73,12 +77,14 @@ def train(folder: Path, work: Path, seed: int = 0) -> None:
         chosen = [order.randrange(POOL) for _ in range(BATCH)]
         captions = [english.realise(observe(scenes[i], order), english.RETRIEVER, order) for i in chosen]
         images = pixels[chosen].float().div_(127.5).sub_(1.0)
-        image, text, scale = model(images, tokenise(captions))
-        logits = scale.clamp(max=100.0) * image @ text.T
+        image, text, learnt = model(images, tokenise(captions))
+        logits = (learnt.clamp(max=100.0) if scale is None else scale) * image @ text.T
         target = torch.arange(BATCH)
         cross = torch.nn.functional.cross_entropy
         return (cross(logits, target) + cross(logits.T, target)) / 2
 
-    fit(model, loss_at, SCHEDULE, work, "mini-clip")
+    if scale is not None:
+        model.logit_scale = torch.nn.Parameter(torch.tensor(math.log(scale)), requires_grad=False)
+    fit(model, loss_at, schedule, work, "mini-clip")
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors")
