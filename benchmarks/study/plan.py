@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 TASKS = ("cirr", "cvlue", "flickr30k-cn", "wikipedia", "xm3600")
+MIXED = "+".join(TASKS)
+"""One rewriter for all of them."""
 TWO = ("cirr", "flickr30k-cn")
 """Where a question is asked of two tasks only: of different families, and cheap."""
 SEEDS = (0, 1, 2)
@@ -16,7 +18,7 @@ REWARDS = ("rank-linear", "rank-log", "reciprocal", "similarity")
 MORE_REWARDS = ("discount", "ndcg", "piecewise", "tiers", "contrastive")
 STEPS = {"cirr": 24, "cvlue": 24, "flickr30k-cn": 24, "wikipedia": 12, "xm3600": 24}
 """About two minutes of one core, test included; fewer on wikipedia, whose prompts are long. The same for all runs of a
-task."""
+task. One rewriter for all tasks has as many steps as their own together."""
 ATTEMPTS = 128
 """A step: groups times their size, whatever that is."""
 TEST_QUERIES = 1000
@@ -40,6 +42,7 @@ class Run:
     """One training, and what is measured of it. Without steps it is the frozen model."""
 
     task: str
+    """What it is trained on; several tasks are joined by '+'."""
     seed: int = 0
     steps: int = 0
     reward: str = REWARD
@@ -56,8 +59,16 @@ class Run:
     """K: how many sampled answers are fused, beside the one greedy answer."""
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(self.task.split("+"))
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        return (*self.tasks, *self.on)
+
+    @property
     def frozen(self) -> Run:
-        """The model that its training started from, with all that is ever compared with it."""
+        """The model that its training on one task started from, with all that is ever compared with it."""
         return Run(self.task, geometry=self.geometry, answers=() if self.geometry else _answers(self.task))
 
     @property
@@ -109,13 +120,9 @@ class Part:
     def runs(self) -> Iterator[Run]:
         """All of them, those of frozen models first."""
         trained = [run for cell in self.cells for run in cell.runs]
-        yield from dict.fromkeys([*(run.frozen for run in trained), *(_frozen_on(trained)), *trained])
-
-
-def _frozen_on(runs: Iterable[Run]) -> Iterator[Run]:
-    for run in runs:
-        for task in run.on:
-            yield replace(run, task=task).frozen
+        yield from dict.fromkeys(
+            [*(replace(run, task=task).frozen for run in trained for task in run.tested), *trained]
+        )
 
 
 def _answers(task: str) -> tuple[int, ...]:
@@ -159,9 +166,10 @@ def plan() -> dict[str, Part]:
         for cell in _cells(TWO, f"{variant or 'mini-clip'}, {reward}", geometry=variant, reward=reward)
     ]
     plain = tuple(_cells(TASKS, REWARD))
+    mixed = Cell("all five", REWARD, tuple(Run(MIXED, seed, sum(STEPS.values())) for seed in SEEDS))
     parts = (
         Part("rewards", "Does rank win over similarity, and does similarity inflate?", tuple(rewards), "similarity"),
-        Part("transfer", "What does a rewriter know that was trained on another task?", plain, "", shared=True),
+        Part("transfer", "What does a rewriter know that was trained on other tasks, or on all?", (*plain, mixed), ""),
         Part("answers", "What do K sampled answers bring, and what do they cost?", plain, "", shared=True),
         _part("pool", "How many images must a reward rank?", TWO, "pool", ("batch", 100, 1000, "corpus"), "corpus", ""),
         _part("group", "Many attempts at few queries, or few at many?", TWO, "group", (4, 8, 16), 8, "group size"),

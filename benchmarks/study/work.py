@@ -79,7 +79,7 @@ def _train(run: Run, retriever: str | None, folder: Path, report: Report) -> Tra
     from grapebench.training.grape import train
     from grapebench.training.material import find
 
-    material = find(fill(run.settings | {"retriever": retriever}), None)
+    material = find(fill(run.settings | {"task": run.tasks, "retriever": retriever}), None)
     return train(limited(material, run.train_queries), folder, report)
 
 
@@ -87,13 +87,13 @@ def limited(material: Material, count: int | None) -> Material:
     """With fewer queries to train on, at equal distances; the images that they search stay."""
     if count is None:
         return material
-    train, val = material.tasks
-    places = np.linspace(0, len(train.queries) - 1, min(count, len(train.queries))).round().astype(int)
-    return replace(material, tasks=(_only(train, np.unique(places).tolist()), val))
+    return replace(material, lessons=tuple(replace(one, train=_limited(one.train, count)) for one in material.lessons))
 
 
-def _only(task: Task, places: Sequence[int]) -> Task:
-    return replace(task, dataset=replace(task.dataset, queries=tuple(task.queries[place] for place in places)))
+def _limited(task: Task, count: int) -> Task:
+    places = np.linspace(0, len(task.queries) - 1, min(count, len(task.queries))).round().astype(int)
+    queries = tuple(task.queries[place] for place in np.unique(places).tolist())
+    return replace(task, dataset=replace(task.dataset, queries=queries))
 
 
 def training_figures(run: Run, trained: Trained, folder: Path) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _tests(
 
     opened = open_retriever(retriever, "mini")
     found: dict[str, Any] = {}
-    for task in (run.task, *run.on):
+    for task in run.tested:
         probe = open_test(task, opened, TEST_QUERIES)
         greedy = probe.figures(probe.rewriter(changes, trained=card), run.seed, report)
         found[task] = {"greedy": greedy} | ({} if run.steps else probe.pairing())

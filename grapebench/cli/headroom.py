@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grapebench.cli.asked import Data, Languages, Protocol
+from grapebench.cli.asked import AllowSeen, Data, Languages, Protocol
 
 if TYPE_CHECKING:
     from grapebench.evaluation.headroom import Headroom
+    from grapebench.leaderboard.results import Seen
     from grapebench.records import Task
     from grapebench.rewriters import LoadedRewriter
 
@@ -32,6 +33,7 @@ def headroom(
     protocol: Protocol = None,
     languages: Languages = None,
     data: Data = None,
+    allow_seen: AllowSeen = False,
     plot: Annotated[Path | None, typer.Option(help="Draw it into this file (.png, .svg, .pdf).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -55,7 +57,7 @@ def headroom(
         raise UserError(f"the labels of {loaded.name} {loaded.split} are not public: nothing says which answer is best")
     setup = Setup(loaded.suite, loaded.family, seed, loaded.root, task=task)  # type: ignore[arg-type]
     opened = measuring.open_sampling(rewriter, setup)
-    runner.check_seen(loaded, opened, False)
+    seen = runner.check_seen(loaded, opened, allow_seen)
     captioner = None
     if opened.captioner is not None:
         from grapebench.rewriters.captioners import open_captioner
@@ -71,9 +73,9 @@ def headroom(
         title = f"{loaded.name} ({loaded.suite}) · {opened.name}: best of k answers, an oracle"
         plots.draw_headroom(found, list(keys), title, plot)
     if json:
-        _print_json(found, loaded, opened, seed)
+        _print_json(found, loaded, opened, seed, seen)
     else:
-        _print_table(found, loaded, opened, seed)
+        _print_table(found, loaded, opened, seed, seen)
 
 
 def _numbers(text: str) -> list[int]:
@@ -97,7 +99,7 @@ def _is_greedy(opened: LoadedRewriter) -> bool:
     return opened.card is not None and told.get("sample") != opened.card.settings.get("sample")
 
 
-def _print_json(found: Headroom, task: Task, opened: LoadedRewriter, seed: int) -> None:
+def _print_json(found: Headroom, task: Task, opened: LoadedRewriter, seed: int, seen: Seen | None) -> None:
     import dataclasses
     import json
 
@@ -111,11 +113,12 @@ def _print_json(found: Headroom, task: Task, opened: LoadedRewriter, seed: int) 
         "seed": seed,
         "sampling": _sampling(opened),
         "greedy_card": _is_greedy(opened),
+        "seen": None if seen is None else seen.model_dump(mode="json"),
     }
     print(json.dumps(told | dataclasses.asdict(found)))
 
 
-def _print_table(found: Headroom, task: Task, opened: LoadedRewriter, seed: int) -> None:
+def _print_table(found: Headroom, task: Task, opened: LoadedRewriter, seed: int, seen: Seen | None) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -156,6 +159,8 @@ def _print_table(found: Headroom, task: Task, opened: LoadedRewriter, seed: int)
     if found.fallbacks:
         counts = ", ".join(f"{why} {count:,}" for why, count in found.fallbacks.items())
         caption += f" Answers that could not be used, so that the query itself was searched: {counts}."
+    if seen is not None:
+        caption += f" {opened.name} {render.seen_before(seen)}."
     if _is_greedy(opened):
         caption += f" The card of {opened.name} answers greedily; here it is sampled."
     if opened.samples > 1:

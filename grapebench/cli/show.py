@@ -88,7 +88,7 @@ def _summary(found: Result) -> Group:
         "Searched": f"{found.queries:,} queries, {found.gallery:,} images ({found.duplicates or 0:,} duplicates)",
     }
     if found.seen:
-        lines["Not ranked"] = render.seen_before(found)
+        lines["Not ranked"] = render.seen_before(found.seen)
     if not found.labelled:
         lines["Labels"] = "not public: nothing is measured"
     for key in found.metrics:

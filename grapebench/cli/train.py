@@ -19,7 +19,10 @@ _OWN = "the settings' own"
 
 @app.command()
 def grape(
-    task: Annotated[str | None, typer.Option(help="A task card's name or path.", show_default=_OWN)] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="A task card's name or path; several are trained on together.", show_default=_OWN),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings in TOML; options stand instead of them.")] = None,
     set_: Annotated[
         list[str] | None,
@@ -74,8 +77,8 @@ def grape(
             raise UserError("--resume: there is no training to go on with", file=folder, fix="name its folder by --out")
         values = settings.merged(settings.read(folder / training.CONFIG), values)
     given = {
-        "task": task, "suite": suite, "retriever": retriever, "rewriter": rewriter, "model": model, "steps": steps,
-        "seed": seed, "pool": int(pool) if pool is not None and pool.isdecimal() else pool,
+        "task": task or None, "suite": suite, "retriever": retriever, "rewriter": rewriter, "model": model,
+        "steps": steps, "seed": seed, "pool": int(pool) if pool is not None and pool.isdecimal() else pool,
         "tensorboard": tensorboard or None,
     }  # fmt: skip
     values |= {key: value for key, value in given.items() if value is not None}
@@ -86,12 +89,14 @@ def grape(
         values = settings.merged(values, settings.setting(text))
     found = material.find(settings.fill(values, config), None if data is None else Place.of(data.expanduser()))
     folder = folder or training.folder_of(found)
-    with progress.staged(f"{found.tasks[0].name} · {found.rewriter.name}") as report:
+    with progress.staged(f"{found.name} · {found.rewriter.name}") as report:
         trained = training.train(found, folder, report)
     if not trained.speaks:
         return
     first, best = trained.first, trained.best
     print(f"val R@10 {first.recall_10:.1%} before, {best.recall_10:.1%} at step {best.step} of {found.config.steps}")
+    for name, own in best.tasks.items():
+        print(f"  {name} {first.tasks[name].recall_10:.1%} before, {own.recall_10:.1%}")
     print(trained.card)
     if trained.reason != "finished":
         print(f"warning: stopped by {trained.reason}; the best checkpoint is kept", file=sys.stderr)

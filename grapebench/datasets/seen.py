@@ -33,7 +33,7 @@ class _Model(BaseModel):
 
 
 class Source(_Model):
-    """One split that was trained on."""
+    """One split that was trained on, or that chose the checkpoint."""
 
     task: str
     suite: Suite

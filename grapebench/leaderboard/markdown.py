@@ -122,7 +122,7 @@ def _commit(result: Result) -> str:
 
 
 def _seen_before(result: Result) -> str:
-    return f"; {_escape(seen_before(result))}" if result.seen else ""
+    return f"; {_escape(seen_before(result.seen))}" if result.seen else ""
 
 
 def _published(cards: Mapping[str, TaskCard]) -> list[str]:

@@ -12,7 +12,7 @@ from grapebench.leaderboard.board import Figure, Row, Table, shown
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from grapebench.leaderboard.results import Result
+    from grapebench.leaderboard.results import Result, Seen
 
 ORACLE = "looks at the answer: the ceiling, not ranked"
 SEEN = "searched images that it had seen before, so not ranked"
@@ -122,9 +122,8 @@ def result_figure(result: Result, key: str) -> Figure:
     return Figure(result.metrics[key], *((bounds.low, bounds.high) if bounds else ()))
 
 
-def seen_before(result: Result) -> str:
+def seen_before(seen: Seen | None) -> str:
     """Which images a rewriter had seen, in training or beside it, before it searched them; empty where none."""
-    seen = result.seen
     return f"had seen {seen.images:,} of the {seen.gallery:,} images ({', '.join(seen.sources)})" if seen else ""
 
 

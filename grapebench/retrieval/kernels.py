@@ -57,11 +57,11 @@ class Kernel(Protocol):
     def count(self, owner: np.ndarray, score: np.ndarray, margin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For each threshold `(t,)` on the row `owner` of the block: how many entries are above, how many equal."""
 
-    def sums(self) -> np.ndarray:
-        """Sum of each row of the block, float64; to be asked for before anything is dropped."""
+    def sums(self, rows: np.ndarray) -> np.ndarray:
+        """Sums of some rows of the block, float64; to be asked for before anything is dropped."""
 
-    def highest(self, k: int) -> np.ndarray:
-        """The k highest entries of each row, in no order; -inf where there are fewer."""
+    def highest(self, k: int, rows: np.ndarray) -> np.ndarray:
+        """The k highest entries of some rows, in no order; -inf where there are fewer."""
 
     def reaching(self, k: int, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of all entries that are at most `slack` (one a row) below the k-th highest of their row."""
@@ -169,17 +169,18 @@ class NumpyKernel:
                 above[part] += np.count_nonzero(found > score[part, None], axis=1)
                 equal[part] += np.count_nonzero(found == score[part, None], axis=1)
 
-    def sums(self) -> np.ndarray:
-        return np.asarray(self._scores.sum(axis=1), np.float64)
+    def sums(self, rows: np.ndarray) -> np.ndarray:
+        return np.array([self._scores[row].sum() for row in rows], np.float64)
 
-    def highest(self, k: int) -> np.ndarray:
-        if self._scores.shape[1] <= k:
-            short = ((0, 0), (0, k - self._scores.shape[1]))
-            return np.pad(self._scores, short, constant_values=-np.inf)
-        return np.stack([_highest(row, k) for row in self._scores])
+    def highest(self, k: int, rows: np.ndarray) -> np.ndarray:
+        found = np.full((len(rows), k), -np.inf, np.float32)
+        wide = min(k, self._scores.shape[1])
+        for place, row in enumerate(rows):
+            found[place, :wide] = _highest(self._scores[row], wide)
+        return found
 
     def reaching(self, k: int, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        least = self.highest(k).min(axis=1) - slack
+        least = self.highest(k, np.arange(len(self._scores))).min(axis=1) - slack
         lowest = np.finfo(np.float32).min
         where = [np.flatnonzero(row >= max(low, lowest)) for row, low in zip(self._scores, least, strict=True)]
         rows = np.repeat(np.arange(len(where)), [len(columns) for columns in where])
@@ -256,20 +257,20 @@ class TorchKernel:
             equal += np.bincount(index[found == score[index]], minlength=len(owner))
         return above, equal
 
-    def sums(self) -> np.ndarray:
-        return np.asarray(self._scores.sum(1).double().cpu())
+    def sums(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self._scores[self._index(rows)].sum(1).double().cpu())
 
-    def highest(self, k: int) -> np.ndarray:
+    def highest(self, k: int, rows: np.ndarray) -> np.ndarray:
         import torch
 
         short = max(0, k - self._scores.shape[1])
-        scores = torch.nn.functional.pad(self._scores, (0, short), value=float("-inf"))
+        scores = torch.nn.functional.pad(self._scores[self._index(rows)], (0, short), value=float("-inf"))
         return scores.topk(k, dim=1).values.cpu().numpy()
 
     def reaching(self, k: int, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import torch
 
-        least = self.highest(k).min(axis=1) - slack
+        least = self.highest(k, np.arange(len(self._scores))).min(axis=1) - slack
         bound = torch.from_numpy(np.maximum(least, np.finfo(np.float32).min)).to(self._scores.device)
         rows, columns = (self._scores >= bound[:, None]).nonzero(as_tuple=True)
         return np.asarray(rows.cpu()), np.asarray(columns.cpu())

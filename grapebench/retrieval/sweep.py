@@ -30,7 +30,10 @@ _ROUNDING = 2.0**-24
 
 @dataclass(frozen=True, slots=True)
 class Similarities:
-    """What score inflation is read from; arrays of shape `(queries,)`, NaN where there is nothing to take."""
+    """What score inflation is read from; arrays of shape `(queries,)`, NaN where there is nothing to take.
+
+    The queries are all of them, or those that were asked for.
+    """
 
     positive: np.ndarray
     """Of the best positive."""
@@ -75,21 +78,25 @@ class Pairs:
 
 
 class Summary:
-    """Collects the similarity statistics while the blocks pass by."""
+    """Collects the similarity statistics of some queries, `rows`, while the blocks pass by."""
 
-    def __init__(self, queries: int, top: int) -> None:
-        self.total = np.zeros(queries)
-        self.highest = np.full((queries, top), -np.inf, np.float32)
+    def __init__(self, rows: np.ndarray, top: int) -> None:
+        self.rows = rows
+        self.total = np.zeros(len(rows))
+        self.highest = np.full((len(rows), top), -np.inf, np.float32)
 
     def add(self, kernel: Kernel, rows: slice, hidden: tuple[np.ndarray, np.ndarray]) -> None:
         """Take in the loaded block, and drop its hidden entries."""
-        total = kernel.sums()
+        part = slice(*np.searchsorted(self.rows, [rows.start, rows.stop]))
+        own = self.rows[part] - rows.start
+        total = np.zeros(rows.stop - rows.start)
+        total[own] = kernel.sums(own)
         np.subtract.at(total, hidden[0], kernel.take(*hidden))
-        self.total[rows] += total
+        self.total[part] += total[own]
         kernel.drop(*hidden)
         top = self.highest.shape[1]
-        both = np.concatenate([self.highest[rows], kernel.highest(top)], axis=1)
-        self.highest[rows] = np.partition(both, -top, axis=1)[:, -top:]
+        both = np.concatenate([self.highest[part], kernel.highest(top, own)], axis=1)
+        self.highest[part] = np.partition(both, -top, axis=1)[:, -top:]
 
     def similarities(self, positive: np.ndarray, others: np.ndarray) -> Similarities:
         found = np.isfinite(self.highest)
@@ -141,6 +148,16 @@ def rounding_margin(dimension: int) -> float:
     return 3 * (math.sqrt(dimension) + 4) * _ROUNDING
 
 
+def longest_row(gallery: Matrix) -> float:
+    """Greatest Euclidean length of the rows; UserError where one is not finite."""
+    kernel, _ = open_kernel(gallery[:0], gallery)
+    parts = slices(len(gallery), 65536)
+    return max(
+        (float(require_finite(kernel.gallery_norms(part), "gallery vector", part.start).max()) for part in parts),
+        default=0.0,
+    )
+
+
 def slices(length: int, step: int) -> list[slice]:
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
@@ -155,14 +172,14 @@ def require_finite(norms: np.ndarray, what: str, first: int = 0) -> np.ndarray:
 class Sweep:
     """Counts thresholds over all blocks of one pair of matrices."""
 
-    def __init__(self, kernel: Kernel, size: tuple[int, int], hidden: Pairs) -> None:
+    def __init__(self, kernel: Kernel, size: tuple[int, int], hidden: Pairs, longest: float | None = None) -> None:
         self.kernel, self.size, self.hidden = kernel, size, hidden
         self.lengths = require_finite(kernel.query_norms(), "query vector")
         self.columns = slices(kernel.shape[1], size[1])
-        self.longest: list[float] = []
+        self.longest = [] if longest is None else [longest] * len(self.columns)
 
     def longest_in(self, block: int) -> float:
-        """Greatest length of the gallery rows in a block of columns; found, and checked, on the first visit."""
+        """Bound of the lengths of the gallery rows in a block; found, and checked, on the first visit if not given."""
         if block == len(self.longest):
             columns = self.columns[block]
             norms = require_finite(self.kernel.gallery_norms(columns), "gallery vector", columns.start)

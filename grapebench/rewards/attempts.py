@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -30,14 +30,21 @@ class Attempts:
     subsets: Sequence[np.ndarray] = ()
     """Columns of the pool, one array an attempt: look-alikes ranked among themselves; empty where there are none."""
     device: str = "cpu"
+    longest: float | None = None
+    """What no row of `images` is longer than; None: not known, and measured whenever they are ranked."""
+    watched: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Places of the attempts, ascending, whose similarities the log tells: of few, as they cost more than a rank."""
 
     @cached_property
     def examined(self) -> Examination:
-        """Where the best right image of each attempt came, by counting, and the similarities behind score inflation."""
+        """Where the best right image of each attempt came, by counting, and how similar those watched are to all."""
         from grapebench.evaluation.inflation import TOP
         from grapebench.retrieval.ranking import examine
 
-        return examine(self.vectors, self.images, self.positives, self.excluded, top=TOP, device=self.device)
+        return examine(
+            self.vectors, self.images, self.positives, self.excluded,
+            top=TOP, device=self.device, longest=self.longest, rows=self.watched,
+        )  # fmt: skip
 
     @property
     def ranking(self) -> Ranking:
@@ -59,7 +66,9 @@ class Attempts:
         """Ranks of all right images of each attempt, ascending; ties count against them."""
         from grapebench.retrieval.ranking import positive_ranks
 
-        return positive_ranks(self.vectors, self.images, self.positives, self.excluded, device=self.device)
+        return positive_ranks(
+            self.vectors, self.images, self.positives, self.excluded, device=self.device, longest=self.longest
+        )
 
     @cached_property
     def similarities(self) -> np.ndarray:
@@ -74,6 +83,14 @@ class Attempts:
         """The same attempts, each ranked in its own subset alone."""
         from dataclasses import replace
 
-        everything = np.arange(len(self.images))
-        outside = [np.setdiff1d(everything, columns) for columns in self.subsets]
-        return replace(self, excluded=outside, subsets=())
+        # The other images of the pool, of which there may be a million, are not looked at.
+        kept = np.unique(np.concatenate([*self.subsets, *self.positives]))
+        inside = [np.searchsorted(kept, columns) for columns in self.subsets]
+        return replace(
+            self,
+            images=self.images[kept],
+            positives=[np.searchsorted(kept, columns) for columns in self.positives],
+            excluded=[np.setdiff1d(np.arange(len(kept)), columns) for columns in inside],
+            subsets=(),
+            watched=self.watched[:0],
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,8 @@ from grapebench.rewards.attempts import Attempts
 
 Size = Literal["corpus", "batch"] | int
 """'corpus': every image. A number: a sample of so many images, drawn anew at every step and shared by its queries, and
-the right images of those queries. 'batch': the right images of the step's queries alone."""
+the right images of those queries. 'batch': the right images of the step's queries alone. Of several processes each has
+its own share of a step's queries."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,13 @@ class Pool:
     size: Size = "corpus"
     seed: int = 0
     device: str = "cpu"
+
+    @cached_property
+    def longest(self) -> float:
+        """Length of the longest row of `images`, measured once. UserError where one is not finite."""
+        from grapebench.retrieval.sweep import longest_row
+
+        return longest_row(self.images)
 
     def attempts(self, vectors: np.ndarray, queries: Sequence[Query], step: int) -> Attempts:
         """The attempts `(attempts, dimension)`, one for each of `queries` (equal ones follow each other in a group)."""
@@ -45,6 +54,8 @@ class Pool:
             excluded=[inside(query.excluded) for query in queries],
             subsets=subsets,
             device=self.device,
+            longest=self.longest,
+            watched=firsts([query.id for query in queries]),
         )
 
     def columns(self, queries: Sequence[Query], step: int) -> np.ndarray:
@@ -58,3 +69,8 @@ class Pool:
             return own
         drawn = np.random.default_rng([self.seed, step]).choice(everything, self.size, replace=False)
         return np.union1d(own, drawn)
+
+
+def firsts(keys: Sequence[str]) -> np.ndarray:
+    """The place of the first of each run of equal keys, ascending: of each group's first attempt."""
+    return np.array([place for place, key in enumerate(keys) if place == 0 or key != keys[place - 1]], np.int64)

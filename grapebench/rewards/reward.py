@@ -14,7 +14,7 @@ from grapebench.errors import UserError
 from grapebench.records import Query, Retriever
 from grapebench.rewards import form
 from grapebench.rewards.attempts import Attempts
-from grapebench.rewards.pool import Pool
+from grapebench.rewards.pool import Pool, firsts
 from grapebench.rewriters import output
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Recipe:
     """Weight of the same rewards among the look-alikes alone (CIRR)."""
     form: Literal["add", "replace", "off"] = "replace"
     """'replace': an answer that breaks a rule gets less than the worst answer of its step that breaks none, whatever it
-    ranks, and whatever the scale of the reward is. 'add': `form_weight` times the share of rules kept is added."""
+    ranks, and whatever the scale of the reward is; of several processes each compares its own share of the step. 'add':
+    `form_weight` times the share of rules kept is added."""
     form_weight: float = 1.0
     words: tuple[int, int] = (3, 40)
     script: str = "LATIN"
@@ -56,7 +57,8 @@ class Judged:
     usable: np.ndarray
     """Whether a text was found in the answer."""
     similarities: Similarities
-    """To the right image and to the others of the pool."""
+    """To the right image and to the others of the pool, arrays of shape `(groups,)`: of the first of the answers that
+    follow each other to one query. They are looked at, and no reward is made of them."""
     parts: Mapping[str, np.ndarray]
     """Each reward by name, unweighted."""
 
@@ -190,8 +192,10 @@ def as_trl(
 
 
 def figures(judged: Judged, query_id: Sequence[str]) -> dict[str, float]:
-    """What a training watches, by the name it is logged under; attempts at one query follow each other in a group."""
-    starts = [place for place, one in enumerate(query_id) if place == 0 or one != query_id[place - 1]]
+    """What a training watches, by the name it is logged under; attempts at one query follow each other in a group.
+
+    Similarities are those of each group's first attempt, the others are means over all.
+    """
     told = judged.similarities
     similarities = {"positive": told.positive, "others": told.others, "top_others": told.top, "margin": told.margin}
     return {
@@ -200,7 +204,7 @@ def figures(judged: Judged, query_id: Sequence[str]) -> dict[str, float]:
         "form/kept": float(judged.form.mean()),
         "form/repetition": float(judged.repetition.mean()),
         "form/unusable": float(np.mean(~judged.usable)),
-        "group/std": float(np.mean([group.std() for group in np.split(judged.reward, starts[1:])])),
+        "group/std": float(np.mean([group.std() for group in np.split(judged.reward, firsts(query_id)[1:])])),
     } | {f"similarity/{name}": _mean(column) for name, column in similarities.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +22,24 @@ PROMPTS, SEEN = "prompts", "trained_on.json"
 
 
 def name_of(material: Material) -> str:
-    return material.config.name or f"grape-{material.tasks[0].name}"
+    return material.config.name or f"grape-{material.name}"
 
 
 def write(material: Material, folder: Path, step: int) -> Path:
-    """The card, its prompts and the record of what was trained on, in `folder` beside what was learnt by `step`.
+    """The card of what GRPO had learnt by `step`."""
+    return write_as(material, folder, "GRAPE", f"after {step} steps of GRPO on the ranks of")
+
+
+def write_as(material: Material, folder: Path, method: str, learnt_by: str) -> Path:
+    """The card, its prompts and the record of what was trained on, in `folder` beside what was learnt.
+
+    The card says that it is the card which training started from, `learnt_by` the training splits.
 
     The folder may be moved as long as the model is not: one that came from the hub goes by its id, one of this
     installation by a relative path.
     """
-    config, train = material.config, material.tasks[0]
+    config, trains = material.config, [lesson.train for lesson in material.lessons]
+    families = list(dict.fromkeys(train.family for train in trains))
     found = catalog.rewriter_card(config.rewriter)
     card = found.card.in_suite(config.suite)
     made = policy.local(material.rewriter)
@@ -41,18 +49,20 @@ def write(material: Material, folder: Path, step: int) -> Path:
     settings = card.settings | made.settings.model_dump(include={"max_new_tokens"}) | learnt
     values: dict[str, Any] = {
         "name": name_of(material),
-        "title": f"GRAPE ({train.name})",
-        "about": f"{card.title} after {step} steps of GRPO on the ranks of {train.name} {train.split}.",
+        "title": f"{method} ({', '.join(train.name for train in trains)})",
+        "about": f"{card.title} {learnt_by} {', '.join(f'{train.name} {train.split}' for train in trains)}.",
         "mechanism": card.mechanism,
-        "families": [train.family],
+        "families": families,
         "suites": [config.suite],
         "trained_on": SEEN,
     }
-    if card.captioner is not None and train.family == "compose":
+    if card.captioner is not None and "compose" in families:
         values["captioner"] = _captioner(card.captioner, found.path.parent, folder)
-    values["prompts"] = _prompts(card.prompts, train.family, found.path.parent, folder)
+    values["prompts"] = _prompts(card.prompts, families, found.path.parent, folder)
     values["settings"] = settings
-    seen.record(folder / SEEN, [train])
+    # The images that chose the checkpoint were looked at too; those held out are in the gallery of train already.
+    vals = [lesson.val for lesson in material.lessons] if config.val == "val" else []
+    seen.record(folder / SEEN, [*trains, *vals])
     path = folder / f"{values['name']}.toml"
     files.write_text(path, table(values))
     return path
@@ -70,15 +80,18 @@ def base(material: Material, folder: Path) -> str:
     return str(place)
 
 
-def _prompts(prompts: Mapping[str, str], family: str, base: Path, folder: Path) -> dict[str, str]:
-    found = {}
-    for key in ("system", family):
+def _prompts(prompts: Mapping[str, str], families: Sequence[str], base: Path, folder: Path) -> dict[str, str]:
+    """Copies of the files that are needed; different ones of the same name are told apart by what they are for."""
+    found: dict[str, str] = {}
+    taken: dict[str, Path] = {}
+    for key in ("system", *families):
         if key in prompts:
             source = base / prompts[key]
-            target = folder / PROMPTS / source.name
+            name = source.name if taken.setdefault(source.name, source) == source else f"{key}-{source.name}"
+            target = folder / PROMPTS / name
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(source, target)
-            found[key] = f"{PROMPTS}/{source.name}"
+            found[key] = f"{PROMPTS}/{name}"
     return found
 
 

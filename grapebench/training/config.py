@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from grapebench.cards import Suite
 from grapebench.errors import UserError
@@ -17,9 +17,20 @@ from grapebench.rewards.pool import Size
 from grapebench.rewards.reward import Recipe
 from grapebench.training.collapse import Bounds
 
+Model = TypeVar("Model", bound=BaseModel)
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Tasks = Annotated[
+    tuple[str, ...],
+    Field(min_length=1),
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    PlainSerializer(lambda tasks: tasks[0] if len(tasks) == 1 else list(tasks)),
+]
+"""Names or paths of task cards; one is written, and may be given, as a plain text."""
 
 
 class Lora(_Settings):
@@ -37,8 +48,8 @@ class GrapeConfig(_Settings):
     The defaults are what the shipped rewriters of the miniature were trained with.
     """
 
-    task: str
-    """A task card's name or path."""
+    task: Tasks
+    """What is trained on. Several tasks take turns, and what is learnt is one rewriter for all of them."""
     suite: Suite = "mini"
     retriever: str | None = None
     """As in `grapebench run`; None is the suite's own."""
@@ -47,7 +58,7 @@ class GrapeConfig(_Settings):
     model: str | None = None
     """Another causal language model in Hugging Face format: a folder, or an id of the hub."""
     name: str | None = None
-    """Of the card that is written; None is grape-<task>."""
+    """Of the card that is written; None is grape-<task>, and grape-multi for several."""
     full: bool = False
     """Train all weights, and not an adapter."""
     lora: Lora = Lora()
@@ -77,7 +88,7 @@ class GrapeConfig(_Settings):
     """What the best checkpoint is chosen by: the split val, or the queries of every twentieth training image, which
     are then not trained on (where val is the split that figures are reported on)."""
     val_queries: int = Field(500, ge=1)
-    """How many of its queries are asked, spread evenly over it."""
+    """How many of its queries are asked, spread evenly over it; of several tasks, so many of each."""
     val_every: int = Field(10, ge=1)
     save_every: int = Field(10, ge=1)
     """Steps between checkpoints; there is one at each validation too."""
@@ -130,25 +141,33 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 
 def fill(values: Mapping[str, Any], file: Path | None = None) -> GrapeConfig:
-    """Checked settings. Raises UserError that names the first wrong one."""
+    """Checked settings, their paths made absolute. Raises UserError that names the first wrong one."""
+    from grapebench.training.anchored import anchored
+
+    return anchored(checked(GrapeConfig, values, file))
+
+
+def checked(kind: type[Model], values: Mapping[str, Any], file: Path | None = None) -> Model:
+    """Settings of some kind. Raises UserError that names the first wrong one."""
     try:
-        return GrapeConfig.model_validate(dict(values))
+        return kind.model_validate(dict(values))
     except ValidationError as error:
         # A misspelt setting shows as missing too; the misspelling is what helps.
         details = error.errors(include_url=False)
         first = next((one for one in details if one["type"] in _UNKNOWN), details[0])
         key = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
         if first["type"] in _UNKNOWN and len(first["loc"]) == 1:
-            raise unknown_name("setting", key, GrapeConfig.model_fields) from error
+            raise unknown_name("setting", key, kind.model_fields) from error
         if first["type"] in _UNKNOWN:
             raise UserError(f"unknown setting {key!r}", file=file) from error
         if first["type"] == "missing":
             raise UserError(f"the setting {key!r} is missing", file=file, fix=f"say --{key} or name it") from error
         told = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{key}: {told[:1].lower()}{told[1:]}, not {first['input']!r}", file=file) from error
+        said = f"{key}: {told[:1].lower()}{told[1:]}, not {first['input']!r}" if key else told
+        raise UserError(said, file=file) from error
 
 
-def dump(config: GrapeConfig) -> str:
+def dump(config: BaseModel) -> str:
     """The settings as TOML: what `read` and `fill` take. A setting of None is left out: it is the default."""
     return table(config.model_dump(mode="json", exclude_none=True))
 

@@ -6,11 +6,12 @@ one plot differ in dashes and marks as well.
 
 from __future__ import annotations
 
+import html
 import io
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from grapebench.errors import missing_extra
@@ -119,18 +120,31 @@ def draw(entries: Sequence[Entry], best: Val | None) -> list[tuple[Plot, str]]:
     steps = [entry for entry in entries if isinstance(entry, Step)]
     vals = [entry for entry in entries if isinstance(entry, Val)]
     last = max((entry.step for entry in entries), default=0)
-    drawn = [(plot, _svg(plot, steps, vals, best, last)) for plot in PLOTS]
+    wide = width(len(steps), len(vals[-1].tasks) if vals else 0)
+    drawn = [(plot, _svg(plot, steps, some, star, last, wide)) for plot, some, star in _plots(vals, best)]
     return [(plot, svg) for plot, svg in drawn if svg is not None]
 
 
-def width(steps: int) -> int:
-    """Of how many steps a point of a line is the mean."""
-    return max(1, math.ceil(steps / MOST_POINTS))
+def _plots(vals: Sequence[Val], best: Val | None) -> Iterator[tuple[Plot, Sequence[Val], Val | None]]:
+    """What is drawn, with its validations and the best of them: of several tasks each one's recall too."""
+    recall, *others = PLOTS
+    tasks = list(vals[-1].tasks) if vals else []
+    yield replace(recall, about=f"Mean over the tasks. {recall.about}") if tasks else recall, vals, best
+    for task in tasks:
+        own = replace(recall, title=f"{recall.title}: {task}", about="Star: the best checkpoint by the mean.")
+        yield own, [val.of(task) for val in vals], best and best.of(task)
+    for plot in others:
+        yield plot, vals, best
 
 
-def thinned(steps: Sequence[int], values: Sequence[float | None]) -> tuple[list[float], list[float]]:
-    """Means over neighbours, so few that no more than MOST_POINTS are left; NaN where nothing is known."""
-    wide = width(len(steps))
+def width(steps: int, tasks: int = 0) -> int:
+    """Of how many steps a point of a line is the mean: of several tasks each has equally many of them."""
+    tasks = max(1, tasks)
+    return tasks * max(1, math.ceil(steps / (tasks * MOST_POINTS)))
+
+
+def thinned(steps: Sequence[int], values: Sequence[float | None], wide: int) -> tuple[list[float], list[float]]:
+    """Means over so many neighbours; NaN where nothing is known."""
     parts = [slice(start, start + wide) for start in range(0, len(steps), wide)]
     return [_mean(steps[part]) for part in parts], [_mean(values[part]) for part in parts]
 
@@ -140,7 +154,7 @@ def _mean(values: Sequence[float | None]) -> float:
     return math.fsum(known) / len(known) if known else math.nan
 
 
-def _svg(plot: Plot, steps: Sequence[Step], vals: Sequence[Val], best: Val | None, last: int) -> str | None:
+def _svg(plot: Plot, steps: Sequence[Step], vals: Sequence[Val], best: Val | None, last: int, wide: int) -> str | None:
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -160,7 +174,7 @@ def _svg(plot: Plot, steps: Sequence[Step], vals: Sequence[Val], best: Val | Non
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(3.9, 2.5), layout="constrained", facecolor="none")
         axes = figure.subplots()
-        if not _curves(axes, plot, steps, vals):
+        if not _curves(axes, plot, steps, vals, wide):
             return None
         _mark_best(axes, plot, best)
         _dress(axes, plot, last)
@@ -169,18 +183,18 @@ def _svg(plot: Plot, steps: Sequence[Step], vals: Sequence[Val], best: Val | Non
     return _element(text.getvalue(), plot)
 
 
-def _curves(axes: Axes, plot: Plot, steps: Sequence[Step], vals: Sequence[Val]) -> bool:
+def _curves(axes: Axes, plot: Plot, steps: Sequence[Step], vals: Sequence[Val], wide: int) -> bool:
     """Rollouts as lines, validations as marks that a thin line joins; whether there was any."""
     scale = 100 if plot.percent else 1
     for number, (field, name) in enumerate(plot.fields.items()):
         look: dict[str, Any] = {"color": _SERIES[number], "linestyle": _DASHES[number]}
-        places, values = _known(steps, field, scale)
+        places, values = _known(steps, field, scale, wide)
         if places:
             # A line of one point shows nothing.
             dot = "." if len(places) == 1 else ""
             axes.plot(places, values, linewidth=1.1, marker=dot, label=name, zorder=3, **look)
             if plot.spread is not None:
-                spread = _known(steps, plot.spread, scale)[1] or [math.nan] * len(values)
+                spread = _known(steps, plot.spread, scale, wide)[1] or [math.nan] * len(values)
                 low, high = ([a + sign * b for a, b in zip(values, spread, strict=True)] for sign in (-1, 1))
                 axes.fill_between(places, low, high, color=look["color"], alpha=0.2, linewidth=0)
         points = [(val.step, scale * value) for val in vals if (value := getattr(val, field, None)) is not None]
@@ -192,12 +206,12 @@ def _curves(axes: Axes, plot: Plot, steps: Sequence[Step], vals: Sequence[Val]) 
     return axes.has_data()
 
 
-def _known(steps: Sequence[Step], field: str, scale: float) -> tuple[list[float], list[float]]:
+def _known(steps: Sequence[Step], field: str, scale: float, wide: int) -> tuple[list[float], list[float]]:
     """A field's curve over the steps, empty where nothing is known of it."""
     values: list[float | None] = [getattr(step, field, None) for step in steps]
     if all(value is None for value in values):
         return [], []
-    places, means = thinned([step.step for step in steps], values)
+    places, means = thinned([step.step for step in steps], values, wide)
     return places, [scale * mean for mean in means]
 
 
@@ -238,5 +252,5 @@ def _element(document: str, plot: Plot) -> str:
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
     for needless in (r"<metadata>.*?</metadata>\s*", r'(?<=<g) id="[^"]*"', r" font-family: [^;]*;"):
         text = re.sub(needless, "", text, flags=re.DOTALL)
-    text = text.replace("<svg", f'<svg role="img" aria-label="{plot.title}"', 1)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{html.escape(plot.title)}"', 1)
     return re.sub("|".join(_VARIABLES), lambda found: _VARIABLES[found[0]], text)

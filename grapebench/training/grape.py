@@ -16,14 +16,17 @@ from grapebench.errors import UserError
 from grapebench.files import sha256_json
 from grapebench.rewriters import models
 from grapebench.training import card, checkpoint, config, journal, policy
-from grapebench.training.material import Material, Part, changes
+from grapebench.training.material import Lesson, Material, Part, changes
+from grapebench.training.report import headroom_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from grapebench.evaluation.headroom import Headroom
     from grapebench.evaluation.measure import Report
     from grapebench.training.journal import Val
 
-CONFIG, DATA, HEADROOM = "config.toml", "data.json", "headroom.json"
+CONFIG, DATA = "config.toml", "data.json"
 LITTLE = 0.02
 """Where the best of several attempts finds no more than this above the mean one, ranks have little to teach."""
 
@@ -45,23 +48,18 @@ class Trained:
 def folder_of(material: Material) -> Path:
     """Where a training is kept by default: named by all that determines it."""
     name = sha256_json([material.config.determining, material.record])[:12]
-    return paths.data_dir() / "training" / "grape" / material.tasks[0].name / name
+    return paths.data_dir() / "training" / "grape" / material.name / name
 
 
 def train(material: Material, folder: Path, report: Report) -> Trained:
     """Train in `folder`, from the last checkpoint there where there is one; at once done where the card is there.
 
-    Raises UserError where the folder holds a training with other settings or data.
+    Raises UserError where the folder holds a training with other settings or data, and for a launch that cannot work.
     """
-    from grapebench.training import trainer
+    from grapebench.training import launch, trainer
 
-    try:
-        from accelerate import PartialState
-    except ImportError as error:
-        from grapebench.errors import missing_extra
-
-        raise missing_extra("accelerate", "train") from error
-    state = PartialState()
+    launch.check(material.config.trl)
+    state = launch.state(material.config.trl)
     trainer.check(material.config, state.num_processes)
     with files.alone(folder, "training") if state.is_main_process else contextlib.nullcontext():
         if state.is_main_process:
@@ -80,47 +78,59 @@ def _train(material: Material, folder: Path, report: Report) -> None:
     from grapebench.rewards.pool import Pool
     from grapebench.rewards.reward import Judge, as_trl
     from grapebench.training import sft, trainer
-    from grapebench.training.order import order
+    from grapebench.training.order import mixture, turns
     from grapebench.training.validation import Validation
     from grapebench.training.watching import Watcher
 
-    settings, state = material.config, PartialState()
+    settings, lessons, state = material.config, material.lessons, PartialState()
     with state.main_process_first():  # the others find captions and vectors stored
-        train, val = material.parts(report)
+        trains, vals = zip(*(lesson.parts(material.retriever, report) for lesson in lessons), strict=True)
     device = "cuda" if state.device.type == "cuda" else "cpu"
-    pool = Pool(train.task.gallery, train.images, settings.pool, settings.seed, device)
-    judge = Judge(settings.reward, pool, material.retriever)
+    pools = [Pool(train.task.gallery, train.images, settings.pool, settings.seed, device) for train in trains]
+    judges = [Judge(settings.reward, pool, material.retriever) for pool in pools]
     if state.is_main_process:
-        _headroom(material, val, folder, report)
+        _headroom(material, vals, folder, report)
     state.wait_for_everyone()
 
-    made = policy.local(material.rewriter)
-    engine: Any = made.engine
+    engine: Any = policy.local(material.rewriter).engine
     room = engine.settings.max_new_tokens
     chat = policy.load(engine.model.folder, "float32" if settings.full else engine.settings.dtype)
-    rendered = policy.prompts(chat, made.requests(train.queries), room)
-    prompts = {query.id: prompt for query, prompt in zip(train.queries, rendered, strict=True)}
-    lengths = [len(tokens) for tokens in chat.tokenise(rendered)]
+    asked = [_asked(lesson, train, chat, room) for lesson, train in zip(lessons, trains, strict=True)]
     base = material.rewriter.name if not engine.model.commit else engine.settings.model
     adapter = None if settings.full else policy.lora_config(settings.lora, base)
     if settings.sft:
-        model = sft.warm_start(settings, chat, prompts, sft.captions(train.task), folder, base)
+        known = [
+            {f"{lesson.prefix}{one}": caption for one, caption in sft.captions(train.task).items()}
+            for lesson, train in zip(lessons, trains, strict=True)
+        ]
+        model = sft.warm_start(settings, chat, asked, known, folder, base)
         chat, adapter = dataclasses.replace(chat, model=model), None
 
     start = next(reversed(checkpoint.steps(folder)), None)
     if state.is_main_process:
         journal.truncate(folder, -1 if start is None else start)
     state.wait_for_everyone()
-    watcher = Watcher(settings, folder, Validation(val, material.retriever, made, chat), judge, base, report, start)
+    validations = tuple(
+        Validation(lesson.label, val, material.retriever, policy.local(lesson.rewriter), chat)
+        for lesson, val in zip(lessons, vals, strict=True)
+    )
+    turn = [lessons[number].label for number in turns(len(lessons), settings.steps, settings.seed)]
+    watcher = Watcher(settings, folder, validations, judges, turn, base, report, start)
     reason = watcher.replay() if start is not None else None
     if reason is None:
         bf16 = state.device.type == "cuda" and str(chat.model.dtype) == "torch.bfloat16"
         told = trainer.arguments(settings, folder, room, state.num_processes, bf16)
-        queries = {query.id: query for query in train.queries}
-        rows = order(lengths, settings.steps, settings.batch, settings.seed)
-        built = trainer.build(
-            chat, told, adapter, prompts, rows, as_trl(judge, queries, chat.ends), watcher, settings.seed
-        )
+        lengths = {
+            lesson.label: [len(tokens) for tokens in chat.tokenise(list(prompts.values()))]
+            for lesson, prompts in zip(lessons, asked, strict=True)
+        }
+        rows = mixture(lengths, settings.steps, settings.batch, settings.seed)
+        rewards: dict[str, Callable[..., list[float]]] = {}
+        for lesson, train, judge in zip(lessons, trains, judges, strict=True):
+            queries = {f"{lesson.prefix}{query.id}": query for query in train.queries}
+            rewards |= dict.fromkeys(queries, as_trl(judge, queries, chat.ends))
+        prompts = {one: prompt for some in asked for one, prompt in some.items()}
+        built = trainer.build(chat, told, adapter, prompts, rows, _reward(rewards), watcher, settings.seed)
         if start is not None and trainer.sharded(built.accelerator):
             raise UserError(
                 "a training with a sharded optimiser cannot go on", file=folder, fix="begin anew in another --out"
@@ -130,6 +140,21 @@ def _train(material: Material, folder: Path, report: Report) -> None:
     if state.is_main_process:
         _finish(material, folder, watcher, reason or "finished")
     state.wait_for_everyone()
+
+
+def _asked(lesson: Lesson, train: Part, chat: models.Chat, room: int) -> dict[str, str]:
+    """The prompts that are trained on, by the ids of their queries."""
+    prompts = policy.prompts(chat, policy.local(lesson.rewriter).requests(train.queries), room)
+    return {f"{lesson.prefix}{query.id}": prompt for query, prompt in zip(train.queries, prompts, strict=True)}
+
+
+def _reward(by_query: Mapping[str, Callable[..., list[float]]]) -> Callable[..., list[float]]:
+    """The reward of whichever task a step is of, by its queries; it knows no queries of other tasks."""
+
+    def reward(*, query_id: list[str], **given: Any) -> list[float]:
+        return by_query[query_id[0]](query_id=query_id, **given)
+
+    return reward
 
 
 def _prepare(material: Material, folder: Path) -> None:
@@ -153,27 +178,26 @@ def _prepare(material: Material, folder: Path) -> None:
     checkpoint.sweep(folder)
 
 
-def _headroom(material: Material, val: Part, folder: Path, report: Report) -> None:
-    """Measure what there is to gain, once, and say so."""
+def _headroom(material: Material, vals: Sequence[Part], folder: Path, report: Report) -> None:
+    """Measure what there is to gain, once for each task, and say so."""
     from grapebench.evaluation.headroom import headroom
     from grapebench.rewriters import open_rewriter
-    from grapebench.rewriters.setup import Setup
 
     settings = material.config
     if not settings.headroom:
         return
-    path = folder / HEADROOM
-    if not path.is_file():
-        task = val.task
-        setup = Setup(settings.suite, task.family, settings.seed, task.root, task=settings.task)  # type: ignore[arg-type]
-        sampled = changes(settings) | {"sample": True, "temperature": settings.temperature}
-        opened = open_rewriter(settings.rewriter, setup, sampled)
-        queries = val.queries[:: max(1, len(val.queries) // settings.headroom_queries)][: settings.headroom_queries]
-        ks = [k for k in (1, 2, 4, 8, 16, 32, 64) if k < settings.headroom] + [settings.headroom]
-        found = headroom(task, queries, opened, material.retriever, None, settings.seed, ks, report)
-        card.write_json(path, dataclasses.asdict(found))
-        models.load.cache_clear()  # the frozen model is not asked again, and the one that learns needs the room
-        _show_headroom(found, task.name, task.split)
+    sampled = changes(settings) | {"sample": True, "temperature": settings.temperature}
+    ks = [k for k in (1, 2, 4, 8, 16, 32, 64) if k < settings.headroom] + [settings.headroom]
+    for lesson, val in zip(material.lessons, vals, strict=True):
+        path = folder / headroom_file(lesson.label)
+        if not path.is_file():
+            opened = open_rewriter(settings.rewriter, lesson.setup, sampled)
+            queries = val.queries[:: max(1, len(val.queries) // settings.headroom_queries)]
+            queries = queries[: settings.headroom_queries]
+            found = headroom(val.task, queries, opened, material.retriever, None, settings.seed, ks, report)
+            card.write_json(path, dataclasses.asdict(found))
+            _show_headroom(found, val.task.name, val.task.split)
+    models.load.cache_clear()  # the frozen model is not asked again, and the one that learns needs the room
 
 
 def _show_headroom(found: Headroom, task: str, split: str) -> None:

@@ -33,12 +33,14 @@ Number = Annotated[float | None, BeforeValidator(_finite)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Record(BaseModel):
-    """One line of a file."""
-
+class _Line(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, populate_by_name=True
     )
+
+
+class Record(_Line):
+    """One line of a file."""
 
     step: Count
     """How many steps of the optimiser had been made."""
@@ -48,6 +50,8 @@ class Step(Record):
     """One step of training; means are over the rollouts of the step."""
 
     kind: Literal["step"] = "step"
+    task: str = ""
+    """Which of several tasks was asked; '' where there is one."""
     seconds: Number
     """How long the step took."""
     reward: Number
@@ -67,7 +71,7 @@ class Step(Record):
     unusable: Number
     """Share of the outputs without a rewrite in them."""
     positive: Number
-    """Mean cosine to the positive."""
+    """Mean cosine to the positive; this and the next three over the first rollout of each group."""
     others: Number
     """Mean cosine to all other images."""
     top_others: Number
@@ -82,10 +86,9 @@ class Step(Record):
     learning_rate: Number
 
 
-class Val(Record):
-    """One validation, greedy, on all val queries; that of step 0 is of the frozen model."""
+class Figures(_Line):
+    """What a validation finds, greedy, always of the same `val_queries` val queries."""
 
-    kind: Literal["val"] = "val"
     recall_1: Number = Field(validation_alias="R@1", serialization_alias="R@1")
     recall_10: Number = Field(validation_alias="R@10", serialization_alias="R@10")
     positive: Number
@@ -97,8 +100,20 @@ class Val(Record):
     length: Number
     fact_survival: Number = None
     """Share of the visible facts that the rewrite still says; the miniature alone knows them."""
+
+
+class Val(Figures, Record):
+    """One validation; that of step 0 is of the frozen model. Of several tasks each figure is the mean over them."""
+
+    kind: Literal["val"] = "val"
     seconds: Number
     """How long the validation took."""
+    tasks: dict[str, Figures] = Field(default_factory=dict)
+    """Each task's own figures where there are several."""
+
+    def of(self, task: str) -> Val:
+        """The validation of one of several tasks alone."""
+        return Val(step=self.step, seconds=None, **self.tasks[task].model_dump())
 
 
 class Stop(Record):
@@ -112,6 +127,8 @@ class Stop(Record):
 class Sample(Record):
     """What became of one val query at a validation."""
 
+    task: str = ""
+    """Which of several tasks it is of; '' where there is one."""
     query_id: str
     query: str
     rewrite: str
@@ -166,7 +183,7 @@ def _append(path: Path, records: Iterable[Record]) -> None:
 
 
 def _line(record: Record) -> str:
-    # Only what has a default is left out: the kind, which is put first, and fact_survival.
+    # Only what has a default is left out: the kind, which is put first, fact_survival, and what several tasks have.
     value = record.model_dump(by_alias=True, exclude_defaults=True)
     kind = {"kind": record.kind} if isinstance(record, Entry) else {}
     return json.dumps(kind | value, ensure_ascii=False, allow_nan=False) + "\n"
@@ -191,6 +208,6 @@ def _lines(path: Path, reader: TypeAdapter[Any]) -> Iterator[tuple[Any, bytes]]:
 
 def _told(error: ValidationError) -> str:
     first = error.errors()[0]
-    # Records are flat: what comes before the key in its place is the kind.
+    # The key is the last of its place: before it comes the kind, or the task that it is of.
     key = f"{first['loc'][-1]}: " if first["loc"] else ""
     return key + first["msg"][:1].lower() + first["msg"][1:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,12 +23,15 @@ from grapebench.rewriters.training_split import SPLIT, training_split
 from grapebench.training import policy
 
 if TYPE_CHECKING:
+    from grapebench.cards import TaskCard
     from grapebench.datasets import Place
     from grapebench.evaluation.measure import Report
     from grapebench.retrieval.store import EmbeddingStore
     from grapebench.rewriters.captioners import LoadedCaptioner
     from grapebench.training.config import GrapeConfig
 
+SEVERAL = "multi"
+"""What several tasks are called together."""
 HELD_OUT = 20
 """One training image in so many is held out where there is no split to choose the best checkpoint by."""
 
@@ -43,53 +48,86 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Material:
-    config: GrapeConfig
-    rewriter: LoadedRewriter
-    """As it is before training."""
-    retriever: Retriever
-    captioner: LoadedCaptioner | None
-    tasks: tuple[Task, Task]
-    """To train on and to choose by: their queries, images read when they are needed."""
+class Lesson:
+    """One task of a training: what is trained on, what the checkpoint is chosen by, and how both are asked."""
 
-    @cached_property
+    setup: Setup
+    train: Task
+    val: Task
+    """Their images are read when they are needed."""
+    rewriter: LoadedRewriter
+    """As it is before training. Lessons differ in their prompts, not in the model."""
+    captioner: LoadedCaptioner | None
+    label: str = ""
+    """The task's name where there are several; '' where it is the only one."""
+
+    @property
+    def prefix(self) -> str:
+        """Goes before what belongs to this task where tasks meet, such as ids of queries: equal ones are told apart."""
+        return f"{self.label}/" if self.label else ""
+
+    @property
     def record(self) -> dict[str, Any]:
-        """What a trained model depends on beside the settings, as JSON."""
-        train, val = self.tasks
-        engine: Any = policy.local(self.rewriter).engine
+        """What a trained model depends on of this task, as JSON."""
         return {
-            "task": train.name,
-            "suite": train.suite,
-            "revision": train.revision,
-            "train": _described(train),
-            "val": _described(val),
-            "retriever": self.retriever.fingerprint,
+            "task": self.train.name,
+            "suite": self.train.suite,
+            "revision": self.train.revision,
+            "train": _described(self.train),
+            "val": _described(self.val),
             "rewriter": self.rewriter.fingerprint,
-            "model": engine.model.identity,
             "captioner": None if self.captioner is None else self.captioner.fingerprint,
-            "reward_files": _file_hashes(self.config.reward.ranks),
         }
 
-    def parts(self, report: Report) -> tuple[Part, Part]:
-        """Both, with captions and vectors, which are stored for the next time."""
+    def parts(self, retriever: Retriever, report: Report) -> tuple[Part, Part]:
+        """Train and val, with captions and vectors, which are stored for the next time."""
         from grapebench.retrieval.store import EmbeddingStore
 
         store = EmbeddingStore()
-        train, val = (self._part(task, store, report) for task in self.tasks)
+        train, val = (self._part(task, retriever, store, report) for task in (self.train, self.val))
         return train, val
 
-    def _part(self, task: Task, store: EmbeddingStore, report: Report) -> Part:
+    def _part(self, task: Task, retriever: Retriever, store: EmbeddingStore, report: Report) -> Part:
         from grapebench.evaluation.measure import captioned
         from grapebench.retrieval.encode import gallery_vectors
 
         def counted(done: int, total: int) -> None:
-            report(f"encoding images ({task.split})", done, total)
+            report(f"encoding images ({self.prefix}{task.split})", done, total)
 
         queries: Sequence[Query] = task.queries
-        images = gallery_vectors(task.gallery, self.retriever, store, report=counted)
+        images = gallery_vectors(task.gallery, retriever, store, report=counted)
         if self.captioner is not None:
-            queries = captioned(task, queries, self.retriever, self.captioner, store, report)
+            queries = captioned(task, queries, retriever, self.captioner, store, report)
         return Part(task, tuple(queries), images)
+
+
+@dataclass(frozen=True)
+class Material:
+    config: GrapeConfig
+    retriever: Retriever
+    lessons: tuple[Lesson, ...]
+    """One for each task, in the order of the settings."""
+
+    @property
+    def name(self) -> str:
+        """The task's, or what several are called together."""
+        return self.lessons[0].train.name if len(self.lessons) == 1 else SEVERAL
+
+    @property
+    def rewriter(self) -> LoadedRewriter:
+        """As it is before training; its prompts are those of the first task."""
+        return self.lessons[0].rewriter
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What a trained model depends on beside the settings, as JSON."""
+        engine: Any = policy.local(self.rewriter).engine
+        tasks = {f"{one.prefix}{key}": value for one in self.lessons for key, value in one.record.items()}
+        return tasks | {
+            "retriever": self.retriever.fingerprint,
+            "model": engine.model.identity,
+            "reward_files": _file_hashes(self.config.reward.ranks),
+        }
 
 
 def find(config: GrapeConfig, place: Place | None) -> Material:
@@ -98,12 +136,28 @@ def find(config: GrapeConfig, place: Place | None) -> Material:
     `place` is where the official files are, None where `grapebench data add` remembered.
     """
     from grapebench import catalog
-    from grapebench.datasets import load_task
     from grapebench.retrieval import open_retriever
-    from grapebench.rewriters.captioners import open_captioner
 
     open_rewards(config.reward)  # a misspelt one is told before anything is written
-    card = catalog.task_card(config.task).card
+    cards = [catalog.task_card(spec).card for spec in config.task]
+    for card, count in Counter(card.name for card in cards).items():
+        if count > 1:
+            raise UserError(f"the task {card} is named {count} times", fix="name each task once")
+    if config.steps < len(cards):
+        raise UserError(
+            f"{config.steps} steps are too few for {len(cards)} tasks, as a step is of one task", fix="set more steps"
+        )
+    lessons = tuple(_lesson(config, spec, card, place) for spec, card in zip(config.task, cards, strict=True))
+    if len(lessons) > 1:
+        lessons = tuple(replace(lesson, label=lesson.train.name) for lesson in lessons)
+    _check_together(lessons)
+    return Material(config, open_retriever(config.retriever, config.suite), lessons)
+
+
+def _lesson(config: GrapeConfig, spec: str, card: TaskCard, place: Place | None) -> Lesson:
+    from grapebench.datasets import load_task
+    from grapebench.rewriters.captioners import open_captioner
+
     suite = card.mini if config.suite == "mini" else card.full
     if config.val == "val" and suite is not None and suite.default_split == "val":
         raise UserError(
@@ -117,11 +171,11 @@ def find(config: GrapeConfig, place: Place | None) -> Material:
         )
     split = SPLIT if config.val == "holdout" else "val"
     val = load_task(card, config.suite, split, place)
-    setup = Setup(config.suite, card.family, config.seed, val.root, task=config.task)
+    setup = Setup(config.suite, card.family, config.seed, val.root, task=spec)
     train = training_split(setup)
     if config.val == "holdout":
         train, val = _held_out(train)
-    val = replace(val, dataset=replace(val.dataset, queries=_spread(val.queries, config.val_queries)))
+    val = replace(val, dataset=replace(val.dataset, queries=spread(val.queries, config.val_queries)))
     for task in (train, val):
         without = sum(not query.positives for query in task.queries)
         if without or not task.queries:
@@ -130,10 +184,33 @@ def find(config: GrapeConfig, place: Place | None) -> Material:
             )
     rewriter = open_rewriter(config.rewriter, setup, changes(config))
     policy.local(rewriter)
-    captioner = None
-    if rewriter.captioner is not None:
-        captioner = open_captioner(rewriter.captioner, setup)
-    return Material(config, rewriter, open_retriever(config.retriever, config.suite), captioner, (train, val))
+    captioner = None if rewriter.captioner is None else open_captioner(rewriter.captioner, setup)
+    return Lesson(setup, train, val, rewriter, captioner)
+
+
+def _check_together(lessons: Sequence[Lesson]) -> None:
+    """Raises UserError for tasks that no one model can be trained and chosen on."""
+    first = policy.local(lessons[0].rewriter)
+    for lesson in lessons[1:]:
+        if policy.local(lesson.rewriter).settings != first.settings:
+            raise UserError(
+                f"{lesson.rewriter.name} has other settings for {lesson.train.name} than for {lessons[0].train.name}, "
+                "and one model is trained",
+                fix="train them apart, or start from another card",
+            )
+    for one, other in itertools.permutations(lessons, 2):
+        common = _right_images(one.val) & _right_images(other.train)
+        if common:
+            raise UserError(
+                f"{other.train.name} trains on {len(common):,} of the images that {one.val.name} {one.val.split} "
+                "chooses the checkpoint by",
+                fix="--set val=holdout holds the same images out of both",
+            )
+
+
+def _right_images(task: Task) -> set[tuple[str, str]]:
+    """Equal in all tasks that search the same collection."""
+    return {(task.collection or task.name, image) for query in task.queries for image in query.positives}
 
 
 def changes(config: GrapeConfig) -> dict[str, Any]:
@@ -160,7 +237,7 @@ def _held_out(train: Task) -> tuple[Task, Task]:
     return part(train.split, False), part("holdout", True)
 
 
-def _spread(queries: tuple[Query, ...], count: int) -> tuple[Query, ...]:
+def spread(queries: tuple[Query, ...], count: int) -> tuple[Query, ...]:
     """At most `count` of them, at equal distances."""
     places = np.unique(np.linspace(0, len(queries) - 1, min(count, len(queries))).round().astype(int))
     return tuple(queries[place] for place in places)

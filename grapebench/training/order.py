@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,32 @@ WINDOW = 16
 """So many steps share out the queries drawn for them by length, as padding is computed like any other token."""
 
 
-def order(lengths: Sequence[int], steps: int, batch: int, seed: int) -> np.ndarray:
+def turns(tasks: int, steps: int, seed: int) -> np.ndarray:
+    """Which of so many tasks each step asks, `(steps,)`: each task once, in an order of chance, before any again.
+
+    A step is of one task. Prompts of one task have like lengths, while beside articles of hundreds of words a short
+    wish would be padded to as many; the attempts of a step are ranked in one pool; and advantages are normalised in
+    the group, so that a mixed step would learn nothing from comparing tasks.
+    """
+    rounds = [np.random.default_rng([seed, number, tasks]).permutation(tasks) for number in range(-(-steps // tasks))]
+    return np.concatenate(rounds)[:steps]
+
+
+def mixture(lengths: Mapping[str, Sequence[int]], steps: int, batch: int, seed: int) -> np.ndarray:
+    """`order` for several tasks: places, `(steps, batch)`, among the queries of all tasks one after the other.
+
+    `lengths` are by the task's name. Each task's own steps are in the order that they would have without the others.
+    """
+    turn = turns(len(lengths), steps, seed)
+    found, start = np.empty((steps, batch), dtype=np.int64), 0
+    for number, (task, some) in enumerate(lengths.items()):
+        own = turn == number
+        found[own] = start + order(some, int(own.sum()), batch, seed, task)
+        start += len(some)
+    return found
+
+
+def order(lengths: Sequence[int], steps: int, batch: int, seed: int, task: str = "") -> np.ndarray:
     """Places of queries, `(steps, batch)`; `lengths` are those of all queries' prompts, in tokens.
 
     Every query is asked once before any is asked again, but for the fewer than `batch` that are left over. Queries of
@@ -20,8 +45,9 @@ def order(lengths: Sequence[int], steps: int, batch: int, seed: int) -> np.ndarr
     """
     count = len(lengths) // batch
     if not count:
-        raise UserError(f"a step asks {batch} queries, and there are {len(lengths)}", fix="set a smaller batch")
-    rounds = [_round(np.asarray(lengths), count, batch, [seed, number]) for number in range(-(-steps // count))]
+        of = f" of {task}" if task else ""
+        raise UserError(f"a step asks {batch} queries, and there are {len(lengths)}{of}", fix="set a smaller batch")
+    rounds = [_round(np.asarray(lengths), count, batch, [seed, number]) for number in range(-(-steps // count) or 1)]
     return np.concatenate(rounds)[:steps]
 
 

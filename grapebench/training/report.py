@@ -14,7 +14,7 @@ from grapebench.errors import UserError
 from grapebench.training import journal
 from grapebench.training.journal import Entry, Sample, Step, Stop, Val
 
-CONFIG, HEADROOM, PAGE = "config.toml", "headroom.json", "report.html"
+CONFIG, PAGE = "config.toml", "report.html"
 
 FIGURES = {
     "recall_1": ("R@1", "{:.1%}"),
@@ -29,6 +29,13 @@ FIGURES = {
     "fact_survival": ("facts kept", "{:.1%}"),
 }
 """Of a validation: what each is called, and how it is written."""
+BY_TASK = ("recall_1", "recall_10")
+"""Of several tasks each one's own is shown too."""
+
+
+def headroom_file(label: str) -> str:
+    """What is kept of the headroom of a task; `label` is '' where there is one task."""
+    return f"headroom-{label}.json" if label else "headroom.json"
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,20 @@ class Summary:
         three = (self.frozen, self.best, self.last)
         rows = []
         for field, (name, form) in FIGURES.items():
-            values = [None if val is None else getattr(val, field) for val in three]
-            if any(value is not None for value in values):
-                rows.append((name, ["–" if value is None else form.format(value) for value in values]))
+            lines = {name: [getattr(val, field, None) for val in three]}
+            for task in self.tasks if field in BY_TASK else ():
+                lines[f"{name} {task}"] = [None if val is None else getattr(val.tasks[task], field) for val in three]
+            rows += [
+                (line, ["–" if value is None else form.format(value) for value in values])
+                for line, values in lines.items()
+                if any(value is not None for value in values)
+            ]
         return rows
+
+    @property
+    def tasks(self) -> list[str]:
+        """Those that there are several of."""
+        return [] if self.last is None else list(self.last.tasks)
 
     def columns(self) -> list[str]:
         """What the values of a row are of."""
@@ -102,9 +119,9 @@ def report(folder: Path) -> Path:
         "name": folder.resolve().name,
         "summary": found,
         "config": _text(config) if config.is_file() else None,
-        "headroom": _headroom(folder / HEADROOM),
+        "headroom": [table for task in ("", *found.tasks) if (table := _headroom(folder, task))],
         "queries": _histories(journal.read_samples(folder)),
-        "width": curves.width(sum(isinstance(entry, Step) for entry in entries)),
+        "width": curves.width(sum(isinstance(entry, Step) for entry in entries), len(found.tasks)),
     }
     plots = [(plot, Markup(svg)) for plot, svg in curves.draw(entries, found.best)]
     page = here.get_template("report.html").render(told, plots=plots)
@@ -163,15 +180,17 @@ class Moment:
 class History:
     """What became of one query."""
 
+    task: str
+    """'' where there is one."""
     query: str
     moments: tuple[Moment, ...]
 
 
 def _histories(samples: Sequence[Sample]) -> list[History]:
-    by_query: dict[str, list[Sample]] = {}
+    by_query: dict[tuple[str, str], list[Sample]] = {}
     for sample in samples:
-        by_query.setdefault(sample.query_id, []).append(sample)
-    return [History(some[0].query, tuple(_moments(some))) for some in by_query.values()]
+        by_query.setdefault((sample.task, sample.query_id), []).append(sample)
+    return [History(task, some[0].query, tuple(_moments(some))) for (task, _), some in by_query.items()]
 
 
 def _moments(samples: Sequence[Sample]) -> list[Moment]:
@@ -188,12 +207,15 @@ def _moments(samples: Sequence[Sample]) -> list[Moment]:
 
 @dataclass(frozen=True)
 class HeadroomTable:
+    task: str
+    """'' where there is one."""
     columns: list[str]
     rows: list[tuple[str, list[str]]]
 
 
-def _headroom(path: Path) -> HeadroomTable | None:
+def _headroom(folder: Path, task: str) -> HeadroomTable | None:
     """The figures of `grapebench headroom --json`, as a table; None where there are none."""
+    path = folder / headroom_file(task)
     if not path.is_file():
         return None
     try:
@@ -205,7 +227,7 @@ def _headroom(path: Path) -> HeadroomTable | None:
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError("is not what `grapebench headroom --json` prints", file=path) from error
-    return HeadroomTable(keys, rows)
+    return HeadroomTable(task, keys, rows)
 
 
 def _text(path: Path) -> str:

@@ -7,14 +7,14 @@ the `oracle.jsonl` that a user puts beside the dataset. Whoever starts warm meas
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grapebench import files
 from grapebench.errors import UserError
 from grapebench.training import policy
-from grapebench.training.order import order
+from grapebench.training.order import mixture
 
 if TYPE_CHECKING:
     from grapebench.records import Task
@@ -41,10 +41,16 @@ def captions(task: Task) -> dict[str, str]:
 
 
 def warm_start(
-    config: GrapeConfig, chat: Chat, prompts: Mapping[str, str], answers: Mapping[str, str], folder: Path, base: str
+    config: GrapeConfig,
+    chat: Chat,
+    prompts: Sequence[Mapping[str, str]],
+    answers: Sequence[Mapping[str, str]],
+    folder: Path,
+    base: str,
 ) -> Any:
     """`config.sft` steps of cross-entropy on the answers' tokens; returns the model, with its adapter where it has one.
 
+    `prompts` and `answers` are by query id, one mapping a task; ids of different tasks differ.
     The result is kept in the training's folder: a training that goes on does not begin with it again.
     """
     from accelerate import PartialState
@@ -55,7 +61,9 @@ def warm_start(
     model = chat.model
     if not config.full:
         from peft import get_peft_model
+        from transformers import set_seed
 
+        set_seed(config.seed)  # what an adapter starts from is drawn
         model = get_peft_model(model, policy.lora_config(config.lora, base))
     state = PartialState()
     there = weights.is_file()
@@ -80,42 +88,63 @@ def warm_start(
 
 
 def _fit(
-    config: GrapeConfig, chat: Chat, model: Any, prompts: Mapping[str, str], answers: Mapping[str, str], work: Path
+    config: GrapeConfig,
+    chat: Chat,
+    model: Any,
+    prompts: Sequence[Mapping[str, str]],
+    answers: Sequence[Mapping[str, str]],
+    work: Path,
 ) -> None:
     from accelerate import PartialState
+    from trl import SFTTrainer
+
+    heads, tails, lengths = [], [], {}
+    for task, asked, known in zip(config.task, prompts, answers, strict=True):
+        ids = [one for one in asked if one in known]
+        some = chat.tokenise([asked[one] for one in ids])
+        heads += some
+        tails += [[*tail, chat.tokenizer.eos_token_id] for tail in chat.tokenise([known[one] for one in ids])]
+        lengths[task] = [len(head) for head in some]
+    size = config.batch * 2
+    rows = mixture(lengths, config.sft, size, config.seed).ravel().tolist()
+    arguments = {
+        "output_dir": str(work),
+        "max_steps": config.sft,
+        "per_device_train_batch_size": size // PartialState().num_processes,
+        "learning_rate": config.sft_learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": config.warmup,
+        "gradient_checkpointing": False,
+        "bf16": False,
+        "seed": config.seed,
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+    trainer(SFTTrainer, chat, model, [heads[row] for row in rows], [tails[row] for row in rows], arguments).train()
+
+
+def trainer(
+    kind: Any,
+    chat: Chat,
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[int]],
+    arguments: Mapping[str, Any],
+) -> Any:
+    """TRL's SFTTrainer, or a `kind` of it, for tokenised prompts and answers: the loss is of the answers' tokens.
+
+    An answer holds the token that ends it. `arguments` are TRL's.
+    """
     from datasets import Dataset
     from transformers import PrinterCallback
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig
 
-    ids = [one for one in prompts if one in answers]
-    heads = chat.tokenise([prompts[one] for one in ids])
-    end = chat.tokenizer.eos_token_id
-    tails = [[*tail, end] for tail in chat.tokenise([answers[one] for one in ids])]
-    processes = PartialState().num_processes
-    size = config.batch * 2
-    rows = order([len(head) for head in heads], config.sft, size, config.seed).ravel().tolist()
-    data = Dataset.from_dict(
-        {
-            "input_ids": [heads[row] + tails[row] for row in rows],
-            "completion_mask": [[0] * len(heads[row]) + [1] * len(tails[row]) for row in rows],
-        }
-    )
-    arguments = SFTConfig(
-        output_dir=str(work),
-        max_steps=config.sft,
-        per_device_train_batch_size=size // processes,
-        learning_rate=config.sft_learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=config.warmup,
-        max_length=None,
-        completion_only_loss=True,
-        gradient_checkpointing=False,
-        bf16=False,
-        seed=config.seed,
-        save_strategy="no",
-        disable_tqdm=True,
-        report_to="none",
-    )
-    trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=chat.tokenizer)
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    rows = {
+        "input_ids": [[*head, *tail] for head, tail in zip(prompts, answers, strict=True)],
+        "completion_mask": [[0] * len(head) + [1] * len(tail) for head, tail in zip(prompts, answers, strict=True)],
+    }
+    told = SFTConfig(**arguments, max_length=None, completion_only_loss=True)
+    made = kind(model=model, args=told, train_dataset=Dataset.from_dict(rows), processing_class=chat.tokenizer)
+    made.remove_callback(PrinterCallback)
+    return made

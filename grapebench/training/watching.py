@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import harmonic_mean
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
@@ -16,6 +17,7 @@ from grapebench.training import checkpoint, journal, policy
 from grapebench.training.collapse import Watch
 from grapebench.training.journal import Step, Stop, Val
 from grapebench.training.trainer import sharded
+from grapebench.training.validation import together
 
 if TYPE_CHECKING:
     from grapebench.evaluation.measure import Report
@@ -50,8 +52,11 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
 
     config: GrapeConfig
     folder: Path
-    validation: Validation
-    judge: Judge
+    validations: Sequence[Validation]
+    judges: Sequence[Judge]
+    """Both one for each task."""
+    turns: Sequence[str]
+    """The label of the task that each step asks, from the first step on."""
     base: str
     """The name of the model that training started from."""
     report: Report
@@ -64,7 +69,10 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     _began: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        self._watch = Watch(len(self.validation.part.queries), self.config.collapse)
+        # A mean over tasks varies as a share of so many queries does, where the tasks' shares are alike, and less
+        # where they are not.
+        counts = [len(validation.part.queries) for validation in self.validations]
+        self._watch = Watch(round(len(counts) * harmonic_mean(counts)), self.config.collapse)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self._optimiser, self._schedule = given["optimizer"], given["lr_scheduler"]
@@ -100,7 +108,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             return
         step = state.global_step
         values = {name: logs.get(known) for name, known in LOGGED.items()}
-        told = values | {"step": step, "seconds": time.perf_counter() - self._began}
+        told = values | {"step": step, "task": self.turns[step - 1], "seconds": time.perf_counter() - self._began}
         reason = self._record(Step.model_validate(told))
         last = step >= self.config.steps
         if last or step % self.config.val_every == 0:
@@ -145,17 +153,23 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         accelerator = self.trainer.accelerator
         began = time.perf_counter()
         model = accelerator.unwrap_model(self.trainer.model_wrapped)
-        answers = self.validation.answer(model, accelerator.process_index, accelerator.num_processes)
-        answers = gather_object(answers)
+        figures, samples = {}, []
+        for validation in self.validations:
+            answers = validation.answer(model, accelerator.process_index, accelerator.num_processes)
+            answers = gather_object(answers)
+            if self._first:
+                figures[validation.label], some = validation.judge(answers, state.global_step)
+                samples += some
         if not self._first:
             return None
-        val, samples = self.validation.judge(answers, state.global_step, lambda: time.perf_counter() - began)
         journal.append_samples(self.folder, samples)
+        val = together(state.global_step, time.perf_counter() - began, figures)
         reason = self._record(val)
         survival = "" if val.fact_survival is None else f", facts kept {val.fact_survival:.1%}"
+        own = "".join(f"; {task} R@10 {one.recall_10:.1%}" for task, one in val.tasks.items())
         print(
             f"step {val.step}: val R@1 {val.recall_1:.1%}, R@10 {val.recall_10:.1%}, repetition {val.repetition:.1%}"
-            f"{survival}, {val.length:.1f} tokens",
+            f"{survival}, {val.length:.1f} tokens{own}",
             file=sys.stderr,
         )
         return reason
@@ -163,11 +177,12 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def _save(self, state: Any) -> None:
         # Vectors of texts depend in their last bits on what was encoded with them: whoever goes on from here, this
         # process or another, begins with none.
-        self.judge.forget()
+        for judge in self.judges:
+            judge.forget()
         accelerator = self.trainer.accelerator
         weights = accelerator.get_state_dict(self.trainer.model_wrapped)
         if self._first:
-            model, tokenizer = accelerator.unwrap_model(self.trainer.model_wrapped), self.validation.chat.tokenizer
+            model, tokenizer = accelerator.unwrap_model(self.trainer.model_wrapped), self.validations[0].chat.tokenizer
             save: Callable[[Path], None] = lambda folder: policy.save(model, weights, folder, self.base, tokenizer)  # noqa: E731
             optimiser = None if sharded(accelerator) else self._optimiser
             checkpoint.write(self.folder, state, save, optimiser, self._schedule)

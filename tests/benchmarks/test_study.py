@@ -43,7 +43,7 @@ def made_up(run: Run) -> dict[str, Any]:
 
     pairing = {"clusters": [f"image {place}" for place in range(IMAGES)], "weights": []}
     record: dict[str, Any] = {"key": work.key(run), "run": asdict(run), "test": {}, "seconds": 1.0, "environment": {}}
-    for task in (run.task, *run.on):
+    for task in run.tested:
         ways = ["greedy", *(f"mean-{count}" for count in run.answers if task == run.task)]
         record["test"][task] = {way: figures(0.1 if run.steps else 0.0) for way in ways}
         if not run.steps:

@@ -77,6 +77,27 @@ def test_what_a_person_sees(asked: list[str], place: Path, capsys: pytest.Captur
         assert picture.format == "PNG" and picture.width > 600
 
 
+def test_images_that_were_seen_are_refused_or_told(
+    asked: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from grapebench.datasets.seen import image_hash
+
+    source = {"task": "words", "suite": "full", "split": "train", "queries": 9, "images": 1}
+    trained = {"schema_version": 1, "sources": [source], "images": [image_hash("full", "words", "i03")]}
+    (place / "trained.json").write_text(json.dumps(trained))
+    (place / "trained.toml").write_text(
+        'name = "trained"\ntitle = "Trained"\nabout = "."\nmechanism = "sampler.py:Sampler"\n'
+        'trained_on = "trained.json"\n'
+    )
+    asked[asked.index("--rewriter") + 1] = "trained.toml"
+    assert main([*asked, "-k", "2"]) == 2
+    assert "trained has seen words train, which holds 1 of the 24 images" in capsys.readouterr().err
+    assert main([*asked, "-k", "2", "--allow-seen", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seen"] == {"images": 1, "gallery": 24, "sources": ["words train"]}
+    assert main([*asked, "-k", "2", "--allow-seen"]) == 0
+    assert "trained had seen 1 of the 24 images (words train)." in " ".join(capsys.readouterr().out.split())
+
+
 def test_bad_input(
     asked: list[str], place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

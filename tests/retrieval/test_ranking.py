@@ -233,6 +233,44 @@ def test_one_pass_gives_ranks_and_similarities(backend: str) -> None:
         assert both.similarities.margin[q] == pytest.approx(best - others[0], abs=1e-6)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_similarities_of_some_queries_are_those_among_all(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "_QUERIES", 5)
+    rng = np.random.default_rng(11)
+    queries, gallery = unit(rng, 13, 16), unit(rng, 90, 16)
+    good, out = arrays([[i] for i in range(13)]), arrays([[i + 1, 40] for i in range(13)])
+    every = ranking.examine(queries, gallery, good, out, top=4, backend=backend, block_bytes=5 * 7 * 4)
+    for rows in ([0, 4, 12], [7], []):
+        some = ranking.examine(
+            queries, gallery, good, out, top=4, backend=backend, block_bytes=5 * 7 * 4, rows=np.array(rows, np.int64)
+        )
+        assert_same(some.ranking, every.ranking)
+        for name in ("positive", "others", "top", "margin"):
+            wanted = getattr(every.similarities, name)[rows]
+            np.testing.assert_array_equal(getattr(some.similarities, name), wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problem=problems(), more=st.sampled_from([1.0, 1.5, 100.0]))
+def test_ranks_do_not_depend_on_who_measured_the_gallery(problem, more: float) -> None:
+    queries, gallery, positives, excluded = problem
+    longest = more * sweep.longest_row(gallery)
+    assert longest >= max(np.linalg.norm(row) for row in gallery) * (1 - 1e-6)
+    given_, own = (
+        ranking.count_ranks(queries, gallery, arrays(positives), arrays(excluded), longest=length, block_bytes=16)
+        for length in (longest, None)
+    )
+    assert [one.tolist() for one in (given_.rank, given_.equal)] == [one.tolist() for one in (own.rank, own.equal)]
+
+
+def test_a_gallery_is_looked_through_when_it_is_measured() -> None:
+    gallery = np.ones((70_000, 2), np.float32)
+    gallery[68_000, 1] = np.nan
+    with pytest.raises(UserError, match="gallery vector 68000"):
+        sweep.longest_row(gallery)
+    assert sweep.longest_row(gallery[:0]) == 0.0
+
+
 def test_similarities_where_nothing_is_left() -> None:
     found = ranking.examine(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32), arrays([[0]]))
     assert found.ranking.rank.tolist() == [1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from grapebench.records import Gallery, Query
 from grapebench.rewards.attempts import Attempts
 from grapebench.rewards.form import Form, form, score
 from grapebench.rewards.pool import Pool
-from grapebench.rewards.reward import Judge, Recipe, as_trl
+from grapebench.rewards.reward import Judge, Recipe, as_trl, figures
 
 NAMES = ["contrastive", "discount", "ndcg", "piecewise", "rank-linear", "rank-log", "reciprocal", "similarity", "tiers"]
 
@@ -242,6 +242,44 @@ def test_as_trl_takes_it() -> None:
     # The image of the second ties with two others, and one is above it: the middle rank is 3.
     assert found == [3.0, 1.0]
     assert seen["rank"][0] == 1.0 and seen["rank/first"] == 0.5
+
+
+def test_similarities_are_those_of_each_groups_first_attempt() -> None:
+    asked = [Query("q", "dd", ("a",))] * 2 + [Query("r", "dd", ("b",))] * 3
+    answers = ["aab", "b", "bbc", "a", "d"]
+    judging = judge(Recipe(form="off"))
+    made = judging(answers, asked, 0)
+    vectors = judging.retriever.encode_texts(["aab", "bbc"])
+    assert made.similarities.positive == pytest.approx([vectors[0, 0], vectors[1, 1]])
+    assert made.similarities.others == pytest.approx([vectors[0, 1:].mean(), vectors[1, [0, 2, 3]].mean()])
+    assert made.similarities.margin == pytest.approx([vectors[0, 0] - vectors[0, 1], vectors[1, 1] - vectors[1, 2]])
+    told = figures(made, [query.id for query in asked])
+    assert told["similarity/positive"] == pytest.approx(np.mean([vectors[0, 0], vectors[1, 1]]))
+    # What is looked at changes nothing about what is given.
+    alone = [judging([answer], [query], 0).reward[0] for answer, query in zip(answers, asked, strict=True)]
+    assert made.reward.tolist() == alone
+
+
+@given(data=st.data())
+def test_look_alikes_are_ranked_as_if_all_others_were_excluded(data: st.DataObject) -> None:
+    case = data.draw(cases())
+    pool = len(case.attempts.images)
+    columns = st.lists(st.integers(0, pool - 1), unique=True).map(lambda some: np.array(sorted(some), np.int64))
+    subsets = [data.draw(columns) for _ in case.attempts.vectors]
+    near = replace(case.attempts, subsets=subsets).among_look_alikes
+    plain = replace(case.attempts, excluded=[np.setdiff1d(np.arange(pool), some) for some in subsets])
+    assert near.rank.tolist() == plain.rank.tolist()
+    assert near.candidates.tolist() == plain.candidates.tolist()
+    assert [ranks.tolist() for ranks in near.positive_ranks] == [ranks.tolist() for ranks in plain.positive_ranks]
+    similarity = registry.resolve("rewards", "similarity")
+    assert similarity(near) == pytest.approx(similarity(plain), abs=1e-6)
+
+
+def test_images_that_are_not_numbers_are_told() -> None:
+    images = unit_rows(30, 8, 0)
+    images[5] = np.nan
+    with pytest.raises(UserError, match="gallery vector 5"):
+        Pool(gallery(30), images, size=3).attempts(unit_rows(2, 8, 1), QUERIES, step=0)
 
 
 def test_unknown_names_and_options_are_told(tmp_path: Path) -> None:

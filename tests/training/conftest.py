@@ -1,4 +1,4 @@
-"""A made-up benchmark with splits to train on and to choose by, and a byte-level language model of random weights."""
+"""Made-up benchmarks with splits to train on and to choose by, and a byte-level language model of random weights."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LOADER = """
 from grapebench.records import Dataset, Gallery, Query
 
 
-def load(place, split):
-    folder = place.annotations / "images"
+def load(place, split, where="images"):
+    folder = place.annotations / where
     names = sorted(path.stem for path in folder.glob(f"{split}-*.png"))
     texts = {name: (folder / f"{name}.png").read_text() for name in names}
     queries = [Query(f"q-{n}", texts[n].upper(), (n,), "de") for n in names]
-    images = place.pictures({name: f"images/{name}.png" for name in names})
+    images = place.pictures({name: f"{where}/{name}.png" for name in names})
     return Dataset(tuple(queries), Gallery(tuple(names), images))
 """
 RETRIEVER = """
@@ -41,16 +41,19 @@ class Letters:
         return np.stack([vector(text) for text in texts])
 """
 TASK = """
-name = "letters"
+name = "{name}"
 title = "Letters"
 about = "A made-up benchmark."
-family = "translate"
+family = "{family}"
 dataset = "{loader}:load"
 protocol = "retrieval"
 languages = ["de"]
 licence = "CC0"
 source = "nowhere"
 citation = "none"
+
+[full]
+options = {{ where = "{where}" }}
 
 [full.splits.train]
 [full.splits.val]
@@ -64,6 +67,7 @@ mechanism = "lm"
 
 [prompts]
 translate = "ask.txt"
+condense = "cut.txt"
 
 [settings]
 model = "./lm"
@@ -74,18 +78,25 @@ max_new_tokens = 6
 
 @pytest.fixture
 def letters(tmp_path: Path, tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with everything that a training of `letters` is given; and a home of its own."""
+    """The working directory, with everything that a training of `letters` is given; and a home of its own.
+
+    `others` is a task of another family, whose images and queries are others under the same ids.
+    """
     monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    images = tmp_path / "data" / "images"
-    images.mkdir(parents=True)
-    for split, count in (("train", 20), ("val", 12), ("test", 12)):
-        for number in range(count):
-            text = "".join("abcdefgh"[(number * 5 + place * number) % 8] for place in range(3))
-            (images / f"{split}-{number:02}.png").write_text(f"{text} {number}")
-    for name, text in {"loader.py": LOADER, "retriever.py": RETRIEVER, "ask.txt": "Say: $query"}.items():
+    tasks = (("letters", "translate", "images", "abcdefgh", 20), ("others", "condense", "pictures", "stuvwxyz", 14))
+    for name, family, where, alphabet, train in tasks:
+        images = tmp_path / "data" / where
+        images.mkdir(parents=True)
+        for split, count in (("train", train), ("val", 12), ("test", 12)):
+            for number in range(count):
+                text = "".join(alphabet[(number * 5 + place * number) % 8] for place in range(3))
+                (images / f"{split}-{number:02}.png").write_text(f"{text} {number}")
+        card = TASK.format(name=name, family=family, where=where, loader=tmp_path / "loader.py")
+        (tmp_path / f"{name}.toml").write_text(card)
+    prompts = {"ask.txt": "Say: $query", "cut.txt": "Cut: $query"}
+    for name, text in {"loader.py": LOADER, "retriever.py": RETRIEVER, **prompts}.items():
         (tmp_path / name).write_text(text)
-    (tmp_path / "letters.toml").write_text(TASK.format(loader=tmp_path / "loader.py"))
     (tmp_path / "start.toml").write_text(CARD)
     (tmp_path / "lm").symlink_to(tiny_lm)
     return tmp_path

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from grapebench.errors import UserError
 from grapebench.training import curves
-from grapebench.training.journal import Entry, Step, Val
+from grapebench.training.journal import Entry, Figures, Step, Val
 from tests.training.logs import Course, entries, step_at, val_at
 
 NUMBER = st.none() | st.floats(-1e6, 1e6)
@@ -24,7 +24,7 @@ def titles(log: list[Entry]) -> list[str]:
 @given(st.lists(NUMBER, max_size=1500))
 def test_long_curves_are_thinned_to_means(values: list[float | None]) -> None:
     steps = list(range(1, len(values) + 1))
-    places, heights = curves.thinned(steps, values)
+    places, heights = curves.thinned(steps, values, curves.width(len(steps)))
     assert len(places) == len(heights) <= curves.MOST_POINTS
     assert places == sorted(places)
     known = [value for value in values if value is not None]
@@ -45,8 +45,10 @@ def test_every_figure_is_drawn_with_the_colours_of_the_page() -> None:
     shown = {field for plot, _ in drawn for field in (*plot.fields, plot.spread)}
     # The loss of GRPO and the schedule say nothing about where a training stands; the share of first ranks says what
     # the median rank does.
-    assert set(Step.model_fields) - shown == {"kind", "step", "seconds", "loss", "learning_rate", "rank_first"}
-    assert set(Val.model_fields) - shown == {"kind", "step", "seconds"}
+    assert set(Step.model_fields) - shown == {
+        "kind", "step", "task", "seconds", "loss", "learning_rate", "rank_first",
+    }  # fmt: skip
+    assert set(Val.model_fields) - shown == {"kind", "step", "seconds", "tasks"}
     names: list[str] = []
     for plot, svg in drawn:
         root = ElementTree.fromstring(svg)
@@ -89,6 +91,37 @@ def test_the_best_is_marked_and_the_frozen_model_is_a_line() -> None:
     level = re.compile(r"M ([\d.]+) ([\d.]+) \nL ([\d.]+) \2 \n")
     assert len(level.findall(plain)) >= 2
     assert plain.count("<use") + 1 == marked.count("<use")
+
+
+def of_tasks(number: int, *tasks: str) -> Val:
+    """A validation of several tasks, each with the figures of another seed."""
+    seeds = enumerate(tasks)
+    own = {
+        task: val_at(number, Course(seed=seed)).model_dump(include=set(Figures.model_fields)) for seed, task in seeds
+    }
+    return val_at(number, Course()).model_copy(update={"tasks": {task: Figures(**one) for task, one in own.items()}})
+
+
+def test_of_several_tasks_each_ones_recall_is_drawn() -> None:
+    evil = 'a"><script>'
+    log = [of_tasks(0, "cirr", evil), *(step_at(n, Course()) for n in range(1, 21)), of_tasks(20, "cirr", evil)]
+    drawn = curves.draw(log, log[-1])  # type: ignore[arg-type]
+    assert [plot.title for plot, _ in drawn[:4]] == ["Recall on val", "Recall on val: cirr", f"Recall on val: {evil}",
+        "Similarity"]  # fmt: skip
+    assert drawn[0][0].about.startswith("Mean over the tasks.")
+    for plot, svg in drawn:
+        assert ElementTree.fromstring(svg).get("aria-label") == plot.title
+    # Each with its own best, frozen level and course.
+    assert len({svg for _, svg in drawn[:3]}) == 3
+
+
+@given(steps=st.integers(0, 5000), tasks=st.integers(1, 7))
+def test_a_point_of_several_tasks_is_of_whole_rounds(steps: int, tasks: int) -> None:
+    wide = curves.width(steps, tasks)
+    assert wide % tasks == 0 and steps / wide <= curves.MOST_POINTS
+    _, heights = curves.thinned(range(steps), [float(step % tasks) for step in range(steps)], wide)
+    whole = heights[: steps // wide]
+    assert whole == pytest.approx([(tasks - 1) / 2] * len(whole))
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:

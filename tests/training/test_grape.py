@@ -73,15 +73,18 @@ def test_the_card_runs_and_refuses_what_was_trained_on(letters: Path, settings: 
     from grapebench import catalog
     from grapebench.evaluation.runner import check_seen
 
-    ended = trained(settings(steps=4, val_every=4, learning_rate=0.05), letters / "out")
+    ended = trained(settings(steps=4, val_every=4, save_every=4, learning_rate=0.05), letters / "out")
     card = catalog.task_card("letters.toml").card
     tasks = {name: load_task(card, "full", name, Place.of(Path("data"))) for name in ("train", "val", "test")}
     setup = Setup("full", "translate", 0, Path("data"), task="letters.toml")
     opened = open_rewriter(str(ended.card), setup)
     assert opened.name == "grape-letters" and opened.fingerprint != open_rewriter("start.toml", setup).fingerprint
     assert check_seen(tasks["test"], opened, False) is None
-    with pytest.raises(UserError, match="letters train, which holds 20 of the 20 images"):
+    with pytest.raises(UserError, match="which holds 20 of the 20 images"):
         check_seen(tasks["train"], opened, False)
+    # Val chose the checkpoint.
+    with pytest.raises(UserError, match="letters train, letters val, which holds 12 of the 12 images"):
+        check_seen(tasks["val"], opened, False)
 
     # What the trainer saw of a checkpoint is what the engine answers with it.
     for step in (0, 4):
@@ -150,7 +153,7 @@ def test_all_weights(letters: Path, settings: Make) -> None:
         assert "lm_head.weight" in set(file.keys())
     assert not (letters / "out" / "model" / "optimiser.safetensors").exists()
     opened = open_rewriter(str(ended.card), Setup("full", "translate", 0, Path("data"), task="letters.toml"))
-    assert len(list(opened.rewriter.rewrite(material(settings()).tasks[1].queries))) == 12
+    assert len(list(opened.rewriter.rewrite(material(settings()).lessons[0].val.queries))) == 12
 
 
 @pytest.mark.slow
@@ -227,9 +230,44 @@ def test_held_out_images_are_not_trained_on(letters: Path, settings: Make) -> No
     for number in range(20, 100):
         (images / f"train-{number:02}.png").write_text(f"text {number}")
     made = material(settings(val="holdout"))
-    train_, val = ({query.positives[0] for query in task.queries} for task in made.tasks)
+    (lesson,) = made.lessons
+    train_, val = ({query.positives[0] for query in task.queries} for task in (lesson.train, lesson.val))
     assert not train_ & val and len(train_ | val) == 100 and 0 < len(val) < 20
-    assert len(made.tasks[1].gallery) == 100
+    assert len(lesson.val.gallery) == 100
+
+
+def test_held_out_images_are_recorded_with_those_trained_on(letters: Path, settings: Make) -> None:
+    images = letters / "data" / "images"
+    for number in range(20, 60):
+        (images / f"train-{number:02}.png").write_text(f"text {number}")
+    ended = trained(settings(val="holdout", steps=1, val_every=1), letters / "out")
+    (source,) = json.loads((ended.card.parent / "trained_on.json").read_text())["sources"]
+    assert (source["split"], source["images"]) == ("train", 60)
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_another_folder(letters: Path, settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from grapebench.cli.main import main
+
+    own = letters / "mine.py"
+    own.write_text("def last(attempts, *, factor=1.0):\n    return factor * attempts.rank\n")
+    own_reward = {"ranks": {"mine.py:last": 1.0}, "options": {"mine.py:last": {"factor": -1.0}}, "words": (1, 9)}
+    values = settings(reward=own_reward, model="lm")
+    whole = trained(values, letters / "whole")
+    shutil.copytree(letters / "whole", letters / "cut")
+    # As it was when it was killed after step 4.
+    for name in ("adapter", "checkpoints/step-000006"):
+        shutil.rmtree(letters / "cut" / name)
+    (letters / "cut" / "grape-letters.toml").unlink()
+    elsewhere = letters / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "lm").mkdir()  # another of the same name
+    (elsewhere / "start.toml").write_text('name = "start"\ntitle = "Another"\nabout = "."\nmechanism = "identity"\n')
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("PYTHONPATH", str(letters))
+    assert main(["train", "grape", "--data", str(letters / "data"), "--out", "../cut", "--resume"]) == 0
+    assert adapter(letters / "cut") == adapter(letters / "whole")
+    assert (letters / "cut" / whole.card.name).read_bytes() == whole.card.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,28 @@ from pydantic import ValidationError
 
 from grapebench.errors import UserError
 from grapebench.training import journal
-from grapebench.training.journal import LOG, SAMPLES, Entry, Sample, Step, Stop, Val
+from grapebench.training.journal import LOG, SAMPLES, Entry, Figures, Sample, Step, Stop, Val
 
 NUMBER = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 COUNT = st.integers(0, 10**9)
-STEPS = st.builds(Step, step=COUNT, **{name: NUMBER for name in Step.model_fields if name not in ("kind", "step")})
-VALS = st.builds(Val, step=COUNT, **{name: NUMBER for name in Val.model_fields if name not in ("kind", "step")})
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+NUMBERS = dict.fromkeys(Figures.model_fields, NUMBER)
+STEPS = st.builds(
+    Step, step=COUNT, task=TEXT, **{name: NUMBER for name in Step.model_fields if name not in ("kind", "step", "task")}
+)
+TASKS = st.dictionaries(TEXT, st.builds(Figures, **NUMBERS), max_size=3)
+VALS = st.builds(Val, step=COUNT, seconds=NUMBER, tasks=TASKS, **NUMBERS)
 ENTRIES = STEPS | VALS | st.builds(Stop, step=COUNT, reason=TEXT)
-SAMPLE = st.builds(Sample, step=COUNT, query_id=TEXT, query=TEXT, rewrite=TEXT, rank=st.integers(1, 10**9))
+SAMPLE = st.builds(Sample, step=COUNT, task=TEXT, query_id=TEXT, query=TEXT, rewrite=TEXT, rank=st.integers(1, 10**9))
 
 
 def a_step(number: int = 1, **other: object) -> Step:
-    values = {name: 0.5 for name in Step.model_fields if name not in ("kind", "step")}
+    values = {name: 0.5 for name in Step.model_fields if name not in ("kind", "step", "task")}
     return Step(**({"step": number} | values | other))  # type: ignore[arg-type]
 
 
 def a_val(number: int = 0, **other: object) -> Val:
-    values = {name: 0.5 for name in Val.model_fields if name not in ("kind", "step")}
+    values = dict.fromkeys((*Figures.model_fields, "seconds"), 0.5)
     return Val(step=number, **(values | other))  # type: ignore[arg-type]
 
 

@@ -42,8 +42,9 @@ def adapter(folder: Path) -> bytes:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-def test_killed_at_any_moment_and_resumed(letters: Path, settings: Make) -> None:
-    (letters / "config.toml").write_text(dump(fill(settings(steps=12, val_every=4, save_every=1))))
+@pytest.mark.parametrize("task", ["letters.toml", ["letters.toml", "others.toml"]], ids=["one", "several"])
+def test_killed_at_any_moment_and_resumed(letters: Path, settings: Make, task: str | list[str]) -> None:
+    (letters / "config.toml").write_text(dump(fill(settings(task=task, steps=12, val_every=4, save_every=1))))
     done = subprocess.run(grapebench("--config", "config.toml", "--out", "whole"), env=environment(), check=False)
     assert done.returncode == 0
     moment = random.Random(os.getpid())

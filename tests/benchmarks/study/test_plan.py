@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from study.plan import ATTEMPTS, MORE_REWARDS, REWARD, REWARDS, SEEDS, STEPS, TASKS, TWO, Run, base, plan
+from study.plan import ATTEMPTS, MIXED, MORE_REWARDS, REWARD, REWARDS, SEEDS, STEPS, TASKS, TWO, Run, base, plan
 
 from grapebench import registry
 from grapebench.training.config import fill
@@ -32,7 +32,7 @@ def test_a_part_changes_one_thing_and_has_the_base_among_its_settings(name: str)
 def test_parts_share_what_is_the_same() -> None:
     parts = plan()
     rewards = set(parts["rewards"].runs())
-    assert set(parts["transfer"].runs()) <= rewards
+    assert {run for run in parts["transfer"].runs() if run.task != MIXED} <= rewards
     assert set(parts["answers"].runs()) <= rewards
     plain = {run for run in parts["geometry"].runs() if not run.geometry}
     assert plain <= rewards
@@ -44,18 +44,27 @@ def test_the_frozen_models_come_first_and_are_there_for_each_test() -> None:
         trained = [run for run in runs if run.steps]
         frozen = runs[: len(runs) - len(trained)]
         assert not any(run.steps for run in frozen)
-        tested = {(task, run.geometry) for run in trained for task in (run.task, *run.on)}
+        tested = {(task, run.geometry) for run in trained for task in run.tested}
         assert {(run.task, run.geometry) for run in frozen} == tested
 
 
 def test_the_trainer_takes_all_settings_and_every_step_has_as_many_attempts() -> None:
     for run in RUNS:
         if run.steps:
-            config = fill(run.settings)
+            config = fill(run.settings | {"task": run.tasks})
             assert config.batch * config.group == ATTEMPTS
             assert list(config.reward.ranks) == [run.reward]
             assert config.reward.form == "replace"
             assert (config.steps, config.pool, config.beta) == (run.steps, run.pool, run.beta)
+
+
+def test_one_rewriter_for_all_tasks_stands_beside_those_of_one() -> None:
+    *single, mixed = plan()["transfer"].cells
+    assert {cell.task for cell in single} == set(TASKS)
+    assert [run.seed for run in mixed.runs] == list(SEEDS)
+    for run in mixed.runs:
+        assert run.tasks == run.tested == TASKS
+        assert run.steps == sum(cell.runs[0].steps for cell in single)
 
 
 def test_the_unchanged_run_is_tested_on_all_tasks() -> None:
