@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 run: $(STAMP)
-	$(BIN)/grapebench run --task cirr --rewriter llm
+	$(BIN)/grapebench run --task cirr --rewriter grape
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

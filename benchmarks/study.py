@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draw", action="store_true", help="train nothing, draw what is there")
     parser.add_argument("--keep", action="store_true", help="keep the folders of the trainings")
     chosen = parser.parse_args(arguments)
-    out = chosen.out.expanduser()
+    out = chosen.out.expanduser().resolve()  # a card's adapter would be looked for beside the card
     wanted = {name: part for name, part in parts.items() if not chosen.only or name in chosen.only}
     try:
         if not chosen.draw:

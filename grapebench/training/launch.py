@@ -37,9 +37,15 @@ def state(trl: Mapping[str, Any]) -> Any:
         from accelerate import PartialState
     except ImportError as error:
         raise missing_extra("accelerate", "train") from error
+    import torch
+
+    cpu = bool(trl.get("use_cpu")) or _on("ACCELERATE_USE_CPU") or not _accelerated(torch)
+    if cpu:
+        # Told of no CPU, accelerate makes each of several processes one that is alone; transformers asks it anew.
+        os.environ["ACCELERATE_USE_CPU"] = "true"
     seconds = trl.get("ddp_timeout")
     try:
-        return PartialState(timeout=WAIT if seconds is None else timedelta(seconds=seconds))
+        return PartialState(cpu=cpu, timeout=WAIT if seconds is None else timedelta(seconds=seconds))
     except ImportError as error:
         raise UserError("the launch asks for DeepSpeed, which is not installed", fix="pip install deepspeed") from error
 
@@ -57,6 +63,10 @@ def _splitting(trl: Mapping[str, Any]) -> str | None:
             if int(os.environ.get(f"PARALLELISM_CONFIG_{size}_SIZE", "1")) > 1:
                 return name
     return None
+
+
+def _accelerated(torch: Any) -> bool:
+    return bool(getattr(torch, "accelerator", torch.cuda).is_available())  # torch.accelerator came with 2.6
 
 
 _PARALLEL = {
