@@ -83,3 +83,19 @@ def test_settings_at_scale_are_known(tmp_path: Path) -> None:
 def test_readme_starts_with_two_commands() -> None:
     first_screen = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
     assert [body.strip() for _, _, body in FENCE.findall(first_screen)] == ["make run", "make test"]
+
+
+def test_settings_of_raqo_for_real_models_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from grapebench.cards import RewriterCard
+    from grapebench.rewriters import prompts
+    from grapebench.training.config import read
+    from grapebench.training.raqo.config import fill
+
+    for _, title, body in FENCE.findall((ROOT / "docs" / "raqo.md").read_text(encoding="utf-8")):
+        if title:
+            (tmp_path / title).write_text(body, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert fill(read(tmp_path / "named.toml")).data.concepts == "named"
+    card = RewriterCard.model_validate(read(tmp_path / "qwen.toml"))
+    prompt = prompts.load(card.prompts, "translate", ROOT / "baselines")
+    assert prompt is not None and prompt.detect

@@ -102,6 +102,8 @@ def _summary(found: Result) -> Group:
             if before is not None and after is not None:
                 lines[f"Cosine: {name.replace('_', ' ')}"] = f"{before:.3f} → {after:.3f}"
     lines["Fallbacks"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.fallbacks.items())) or "none"
+    if found.undetected:
+        lines["No concepts"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.undetected.items()))
     if found.labelled:
         lines["Ties"] = f"{100 * found.ties:.1f} % of the queries"
     if found.unanswered:
@@ -139,6 +141,8 @@ def _parts(found: Result) -> Iterator[tuple[str, str]]:
 
 
 def _query(row: dict[str, Any], in_full: bool) -> Group:
+    from grapebench.rewriters.recot import CONCEPTS
+
     lines = {}
     if "rank" in row:
         lines["Rank"] = f"{_from_to(row, 'rank')} of {row['candidates']:,}"
@@ -154,11 +158,14 @@ def _query(row: dict[str, Any], in_full: bool) -> Group:
     if "text" in row:
         text = row["text"]
         lines["Before"] = text if in_full or len(text) <= _SHOWN else text[:_SHOWN] + " …"
+    told = row.get("trace", {})
+    if CONCEPTS in told:
+        lines["Concepts"] = told[CONCEPTS]
     lines["After"] = row.get("rewrite", "as it came") or "not published with this result"
     if row.get("fallback"):
         lines["Fallback"] = row["fallback"]
     if in_full:
-        lines |= {name: str(value) for name, value in row.get("trace", {}).items()}
+        lines |= {name: str(value) for name, value in told.items() if name != CONCEPTS}
         if row.get("raw"):
             lines["Output"] = row["raw"]
     about = ", ".join(row[name] for name in ("language", "category") if row.get(name))

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from grapebench.cli import train_report
+from grapebench.cli import train_raqo, train_report
 from grapebench.cli.asked import Data
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a rewriter, and look at a training.")
 app.command()(train_report.report)
+app.command()(train_raqo.raqo)
 
 _OWN = "the settings' own"
 

@@ -15,7 +15,7 @@ from grapebench.evaluation.measure import Measured
 from grapebench.evaluation.protocols import Protocol
 from grapebench.leaderboard import artifacts, results
 from grapebench.records import Gallery, Query
-from grapebench.rewriters import answers
+from grapebench.rewriters import answers, output
 
 
 def write_files(
@@ -105,7 +105,8 @@ def result_fields(
     fallbacks = _tally(r.fallback for r in measured.rewrites)
     unanswered = _tally(answers.unanswered(rewrite) for rewrite in measured.rewrites)
     unanswered |= {f"caption {reason}": count for reason, count in sorted(measured.uncaptioned.items())}
-    told: dict[str, Any] = {"fallbacks": fallbacks, "unanswered": unanswered}
+    undetected = _tally(r.trace.get(output.UNDETECTED) for r in measured.rewrites)
+    told: dict[str, Any] = {"fallbacks": fallbacks, "undetected": undetected, "unanswered": unanswered}
     if measured.sides is None:
         nothing: dict[str, Any] = {name: {} for name in ("metrics", "metrics_before", "intervals", "deltas")}
         return nothing | told | {"ties": 0.0, "inflation": None}

@@ -230,6 +230,9 @@ class Result(Part):
     """Gallery images whose content is that of another one in the gallery; null where only vectors were given."""
     fallbacks: dict[str, int]
     """How many queries were searched as they came because the rewrite could not be used, by reason."""
+    undetected: dict[str, int] = {}
+    """How many queries were rewritten without their challenging concepts, because these were asked for and could not be
+    read, by reason."""
     unanswered: dict[str, int] = {}
     """How many answers never came, by reason, and of a captioner captions: the same command asks for these again."""
     inflation: Inflation | None
@@ -274,6 +277,7 @@ class Result(Part):
             "ties": self.ties,
             "duplicates": self.duplicates,
             "fallbacks": self.fallbacks,
+            "undetected": self.undetected,
             "unanswered": self.unanswered,
         }
 

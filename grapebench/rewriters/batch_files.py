@@ -23,6 +23,7 @@ from grapebench.rewriters import LoadedRewriter, output
 from grapebench.rewriters.claims import Claims
 from grapebench.rewriters.engines.spending import Prices
 from grapebench.rewriters.prompted import Prompted
+from grapebench.rewriters.prompted_settings import Form
 from grapebench.rewriters.samples import expand
 from grapebench.rewriters.store import RewriteStore, query_key
 
@@ -60,7 +61,7 @@ class Manifest(BaseModel):
     fingerprint: str
     """What the answers are stored under."""
     output_contract: int
-    answer: Literal["text", "lines"]
+    answer: Form
     """How an answer is read."""
     prices: dict[str, float | None]
     """Per million tokens, as the card has them."""
@@ -185,11 +186,16 @@ def load_manifest(path: Path) -> Manifest:
 
 
 def prompted(loaded: LoadedRewriter) -> Prompted:
-    """The rewriter itself. Raises UserError for one that asks no chat model."""
+    """The rewriter itself. Raises UserError for one that asks no chat model, or asks it twice."""
     if not isinstance(loaded.rewriter, Prompted):
         raise UserError(
             f"{loaded.name} asks no chat model, so there is nothing to export",
             fix="choose a rewriter of the mechanism lm, vllm or api",
+        )
+    if loaded.rewriter.detects:
+        raise UserError(
+            f"{loaded.name} asks for concepts first, and its second question depends on the answer",
+            fix="take the prompt `detect` out of the card, and set answer = 'concepts': then one answer holds both",
         )
     return loaded.rewriter
 

@@ -16,6 +16,8 @@ from grapebench.records import Query, Rewrite
 
 VERSION = 1
 """Part of every fingerprint; raised when the contract reads any output differently."""
+UNDETECTED = "undetected"
+"""In a rewrite's trace: why the query's challenging concepts could not be read, where they were asked for."""
 
 _THINKING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _THOUGHT = re.compile(r"^.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
@@ -23,14 +25,14 @@ _STILL_THINKING = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
 _TAGGED = re.compile(r"<rewrite>(.*?)(?:</rewrite>|$)", re.DOTALL | re.IGNORECASE)
 _STRAY_TAG = re.compile(r"</?rewrite>", re.IGNORECASE)
 _NOUN = r"(?:captions?|rewrit\w*|translation|query|description|answer|output|result)"
-_LABEL = re.compile(
+LABEL = re.compile(
     rf"^(?:(?:(?:the|a|an|my|new|final|short|edited|rewritten|translated|english|image|search)\s+)*{_NOUN}"
     rf"|(?:sure|okay|certainly|of course|here(?:'s| is| are))\b[^:：]{{0,80}}\b{_NOUN}\b[^:：]{{0,40}})\s*[:：]\s*",
     re.IGNORECASE,
 )
-_MARK = re.compile(r"^(?:[-*•]\s+|#+\s+|>\s+|\d{1,2}[.)]\s+)")
+MARK = re.compile(r"^(?:[-*•]\s+|#+\s+|>\s+|\d{1,2}[.)]\s+)")
 _QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"), ("「", "」"), ("`", "`"))
-_REFUSAL = re.compile(
+REFUSAL = re.compile(
     r"^(?:i(?:['’]m| am) sorry|sorry,|i apologi[sz]e|as an ai\b|as a language model\b|i(?:['’]m| am) unable to\b"
     r"|i (?:cannot|can['’]t|won['’]t) (?:assist|help|provide|comply|fulfil|translate|create|generate|describe|view|see)"
     r"|抱歉|很抱歉|对不起，我)",
@@ -53,7 +55,7 @@ def parse(raw: str) -> tuple[str, str | None]:
         return "", "empty"
     if not any(character.isalnum() for character in text):
         return "", "no words"
-    if _REFUSAL.match(text):
+    if REFUSAL.match(text):
         return "", "refusal"
     return text, None
 
@@ -65,7 +67,7 @@ def parse_lines(raw: str) -> tuple[tuple[str, ...], str | None]:
     repeated ones, those without words and those that end with a colon (they announce the others) are dropped. An output
     that opens with a refusal is one. Never raises; texts that came out, one a line, go in and come out unchanged.
     """
-    text, unfinished = _without_thinking(raw)
+    text, unfinished = without_thinking(raw)
     if unfinished and not text.strip():
         return (), "unfinished"
     text = "\n".join(_TAGGED.findall(text)) or text
@@ -90,19 +92,27 @@ def missing(query: Query) -> Rewrite:
 
 
 def tally(rewrites: Iterable[Rewrite]) -> dict[str, dict[str, int]]:
-    """How often each kind of trouble occurred: {'fallbacks': {reason: n}, 'cut': {'prompt': n, 'output': n}}."""
+    """How often each kind of trouble occurred: {'fallbacks': {reason: n}, 'cut': {'prompt': n, 'output': n},
+    'undetected': {reason: n}}."""
     fallbacks: Counter[str] = Counter()
     cut: Counter[str] = Counter()
+    undetected: Counter[str] = Counter()
     for rewrite in rewrites:
         if rewrite.fallback:
             fallbacks[rewrite.fallback] += 1
         cut.update(place for place in ("prompt", "output") if f"cut {place}" in rewrite.trace)
-    return {"fallbacks": dict(fallbacks), "cut": {"prompt": cut["prompt"], "output": cut["output"]}}
+        if UNDETECTED in rewrite.trace:
+            undetected[rewrite.trace[UNDETECTED]] += 1
+    return {
+        "fallbacks": dict(fallbacks),
+        "cut": {"prompt": cut["prompt"], "output": cut["output"]},
+        "undetected": dict(undetected),
+    }
 
 
 def _unwrap(text: str) -> str | None:
     """Take one layer off; None if nothing but unfinished thinking is left. Never longer than what went in."""
-    text, unfinished = _without_thinking(text)
+    text, unfinished = without_thinking(text)
     if unfinished:
         return text if text.strip() else None
     if tagged := _TAGGED.search(text):
@@ -110,7 +120,7 @@ def _unwrap(text: str) -> str | None:
     text = _STRAY_TAG.sub("", text)
     for line in text.splitlines():
         line = " ".join(line.replace("**", "").split())
-        line = "" if line.startswith("```") else _LABEL.sub("", _MARK.sub("", line))
+        line = "" if line.startswith("```") else LABEL.sub("", MARK.sub("", line))
         for left, right in _QUOTES:
             if len(line) >= len(left + right) and line.startswith(left) and line.endswith(right):
                 line = line[len(left) : -len(right)].strip()
@@ -119,7 +129,7 @@ def _unwrap(text: str) -> str | None:
     return ""
 
 
-def _without_thinking(text: str) -> tuple[str, bool]:
+def without_thinking(text: str) -> tuple[str, bool]:
     """What is said outside of thinking, and whether it breaks off in the midst of thinking."""
     text = _THINKING.sub("", text)
     text = _THOUGHT.sub("", text)

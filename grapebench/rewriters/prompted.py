@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import importlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
-from grapebench.records import Fusion, ImageSource, Query, Rewrite
-from grapebench.rewriters import output
+from grapebench.records import ImageSource, Query, Rewrite
+from grapebench.rewriters import concepts as concepts_of
+from grapebench.rewriters import output, recot
 from grapebench.rewriters.engines import FINAL, Answer, Engine, Message, Request
+from grapebench.rewriters.prompted_settings import BothSettings, Form, PromptedSettings, load_engine
 from grapebench.rewriters.prompts import Prompt
 from grapebench.rewriters.samples import Combination
 from grapebench.rewriters.setup import Setup
@@ -26,49 +25,13 @@ if TYPE_CHECKING:
     from grapebench.retrieval.searcher import Searcher
 
 
-class PromptedSettings(BaseModel):
-    """What every chat model takes beside its engine's own settings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    samples: int = Field(1, ge=1)
-    """How many answers are asked for each query."""
-    fusion: Fusion = "mean"
-    """How several texts come to one ranking."""
-    with_query: float = Field(0, ge=0)
-    """Weight of the query's own text beside the answers, each of which has weight 1."""
-    answer: Literal["text", "lines"] = "text"
-    """'lines': every line of an answer is a text of its own."""
-    few_shot: int = Field(0, ge=0)
-    """How many examples of the train split go before the query."""
-    vote: bool = False
-    """Search only the answer given most often."""
-
-
-class _Settings:
-    """Both settings in one flat model, made when it is first asked for: the engine's module is imported only then."""
-
-    def __get__(self, instance: object, owner: type[Prompted]) -> type[BaseModel]:
-        return _settings_of(owner.engine_class)
-
-
-@functools.cache
-def _settings_of(engine: str) -> type[BaseModel]:
-    return create_model("Settings", __base__=(PromptedSettings, _load(engine).Settings))
-
-
-def _load(engine: str) -> Any:
-    module, _, name = engine.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
 class Prompted:
     """Asks an engine for each query; its subclasses name the engine."""
 
     name: ClassVar[str]
     engine_class: ClassVar[str]
     """'module:class'"""
-    Settings = _Settings()
+    Settings = BothSettings()
 
     stored = True
 
@@ -78,7 +41,7 @@ class Prompted:
             raise UserError("a language model needs prompts", fix="name their files in the card under [prompts]")
         self.settings: PromptedSettings = settings
         self.setup, self.prompt = setup, prompt
-        engine = _load(self.engine_class)
+        engine = load_engine(self.engine_class)
         own = settings.model_dump(include=set(engine.Settings.model_fields), exclude_unset=True)
         self.engine: Engine = engine(engine.Settings(**own), setup)
         self._searcher: Searcher | None = None
@@ -87,8 +50,15 @@ class Prompted:
                 f"samples = {settings.samples}, and a model that does not sample gives the same answer each time",
                 fix="let it sample, or ask for one answer",
             )
-        if settings.vote and settings.samples == 1 and settings.answer == "text":
+        if settings.vote and settings.samples == 1 and settings.answer != "lines":
             raise UserError("vote = true needs several answers", fix="set samples")
+        if self.detects and settings.answer == "concepts":
+            raise UserError(
+                "concepts are asked for twice: by the prompt `detect`, and by answer = 'concepts'",
+                fix="take one of them out of the card",
+            )
+        if settings.few_shot and (self.detects or settings.answer == "concepts"):
+            raise UserError("few_shot: examples have no concepts", fix="take few_shot out of the card")
 
     @property
     def sampled(self) -> bool:
@@ -102,7 +72,13 @@ class Prompted:
     @property
     def lease(self) -> float | None:
         """The longest silence in seconds between two answers that were paid for; None where the engine says nothing."""
-        return getattr(self.engine, "lease", None)
+        one: float | None = getattr(self.engine, "lease", None)
+        return one if one is None or not self.detects else 2 * one
+
+    @property
+    def detects(self) -> bool:
+        """Whether a query's challenging concepts are asked for first, by a question of their own."""
+        return bool(self.prompt.detect)
 
     @property
     def oracle(self) -> bool:
@@ -129,6 +105,9 @@ class Prompted:
     @property
     def asked_as(self) -> str:
         """The fingerprint that answers are stored under: of all that determines a single one."""
+        contracts = [output.VERSION]
+        if self.detects or self.settings.answer == "concepts":
+            contracts.append(concepts_of.VERSION)
         return sha256_json(
             [
                 self.name,
@@ -136,7 +115,7 @@ class Prompted:
                 self.prompt.sha256,
                 self.settings.answer,
                 list(self._examples),
-                output.VERSION,
+                *contracts,
             ]
         )
 
@@ -147,11 +126,7 @@ class Prompted:
 
     @property
     def description(self) -> dict[str, Any]:
-        prompt: dict[str, Any] = {
-            "sha256": self.prompt.sha256,
-            "system": self.prompt.system,
-            "user": self.prompt.user,
-        }
+        prompt: dict[str, Any] = {"sha256": self.prompt.sha256, **self.prompt.templates}
         if self._examples:
             prompt["few_shot"] = {"examples": self.settings.few_shot, "sha256": sha256_json(list(self._examples))}
         told = {"prompt": prompt, "output_contract": output.VERSION}
@@ -189,39 +164,88 @@ class Prompted:
         return [None if (image := self._shown(query)) is None else hashes[image] for query in queries]
 
     def rendered_sha256(self, queries: Sequence[Query]) -> str:
-        """Hex SHA-256 of the messages as the queries fill them, examples and images' hashes included, in order."""
+        """Hex SHA-256 of the messages as the queries fill them, examples and images' hashes included, in order.
+
+        Where concepts are asked for first, $concepts stands in the second prompt as it is.
+        """
         digest = hashlib.sha256()
         for query, image in zip(queries, self.depends_on(queries), strict=True):
-            digest.update(json.dumps([self.messages(query), image], ensure_ascii=False).encode() + b"\n")
+            told: list[Any] = [self.messages(query, concepts="$concepts" if self.detects else None), image]
+            if self.detects:
+                told.insert(0, self.detect_messages(query))
+            digest.update(json.dumps(told, ensure_ascii=False).encode() + b"\n")
         return digest.hexdigest()
 
-    def messages(self, query: Query, text: str | None = None) -> tuple[Message, ...]:
-        """The whole prompt of one query; `text` stands in for a query's text that is too long."""
-        *before, user = self.prompt.messages(query, text)
+    def messages(self, query: Query, text: str | None = None, concepts: str | None = None) -> tuple[Message, ...]:
+        """The whole prompt of one query; `text` stands in for a query's text that is too long.
+
+        `concepts` are its challenging ones as `grapebench.rewriters.concepts.write` has them; UserError where they were
+        to be asked for first and are not given.
+        """
+        *before, user = self.prompt.messages(query, text, concepts)
         return (*before, *self._examples, user)
+
+    def detect_messages(self, query: Query, text: str | None = None) -> tuple[Message, ...]:
+        """The whole prompt that asks for a query's challenging concepts."""
+        return tuple(self.prompt.detect_messages(query, text))
 
     def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
         """One rewrite for each query, in the engine's order."""
+        return self.rewrite_by(self.engine.answer, queries, getattr(self.engine, "together", recot.TOGETHER))
+
+    def rewrite_by(self, ask: recot.Ask, queries: Sequence[Query], together: int = recot.TOGETHER) -> Iterator[Rewrite]:
+        """The same with other answers than the engine's: those of a model in training, say.
+
+        `ask` gives one answer for each request, in any order. Where concepts are asked for first, it is called again,
+        while its first answers are still being taken, whenever `together` queries have their concepts.
+        """
+        if self.detects:
+            yield from recot.rewrite(self, ask, queries, together)
+            return
         by_id = {query.id: query for query in queries}
-        for answer in self.engine.answer(self.requests(queries)):
+        for answer in ask(self.requests(queries)):
             yield read(by_id[answer.key], answer, self.settings.answer)
 
-    def requests(self, queries: Sequence[Query]) -> list[Request]:
-        """What the engine is asked, in the order of the queries; their ids are the keys."""
+    def requests(self, queries: Sequence[Query], concepts: Mapping[str, str] | None = None) -> list[Request]:
+        """What the engine is asked, in the order of the queries; their ids are the keys.
+
+        `concepts` are their challenging ones, by id, as `grapebench.rewriters.concepts.write` has them; UserError where
+        they were to be asked for first and are not given.
+        """
+
+        def render(query: Query, text: str | None) -> tuple[Message, ...]:
+            return self.messages(query, text, None if concepts is None else concepts[query.id])
+
+        return self._requests(queries, render)
+
+    def detect_requests(self, queries: Sequence[Query]) -> list[Request]:
+        """What the engine is asked first: for challenging concepts. The keys are `recot.detection_key` of the ids, so
+        that what is sampled for them is drawn apart from the rewrites."""
+        found = self._requests(queries, self.detect_messages)
+        return [replace(request, key=recot.detection_key(request.key)) for request in found]
+
+    def _requests(
+        self, queries: Sequence[Query], render: Callable[[Query, str | None], tuple[Message, ...]]
+    ) -> list[Request]:
         shown = {image for query in queries if (image := self._shown(query)) is not None}
         images = {image: self._images().read(image) for image in shown}
-        return [self._request(query, images) for query in queries]
+        return [self._request(query, images, render) for query in queries]
 
-    def _request(self, query: Query, images: dict[str, bytes]) -> Request:
+    def _request(
+        self,
+        query: Query,
+        images: dict[str, bytes],
+        render: Callable[[Query, str | None], tuple[Message, ...]],
+    ) -> Request:
         text = query.text.strip()
 
         def shorter(length: int) -> tuple[Message, ...] | None:
             kept = text[:length].rstrip()
-            return self.messages(query, kept) if kept else None
+            return render(query, kept) if kept else None
 
         shown = self._shown(query)
         seen = () if shown is None else (images[shown],)
-        return Request(query.id, self.messages(query), shorter, len(text), seen)
+        return Request(query.id, render(query, None), shorter, len(text), seen)
 
     def _shown(self, query: Query) -> str | None:
         """The image that goes with a query."""
@@ -233,12 +257,18 @@ class Prompted:
         return attached(self._searcher).gallery.images
 
 
-def read(query: Query, answer: Answer, form: Literal["text", "lines"]) -> Rewrite:
+def read(query: Query, answer: Answer, form: Form) -> Rewrite:
     """An answer as a rewrite; a failure has no `raw`, so that it is asked again, unless the model meant it."""
     texts: tuple[str, ...] = ()
+    found: dict[str, str] = {}
     reason = answer.failure
     if reason is None and form == "lines":
         texts, reason = output.parse_lines(answer.raw)
+    elif reason is None and form == "concepts":
+        both = concepts_of.read_both(answer.raw)
+        found = recot.trace(both.concepts, both.undetected)
+        unneeded = not both.concepts and both.undetected is None
+        texts, reason = (query.text if unneeded else both.rewrite,), both.fallback
     elif reason is None:
         text, reason = output.parse(answer.raw)
         texts = (text,)
@@ -250,7 +280,7 @@ def read(query: Query, answer: Answer, form: Literal["text", "lines"]) -> Rewrit
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         money=answer.money,
-        trace=answer.trace,
+        trace=answer.trace | found,
     )
 
 

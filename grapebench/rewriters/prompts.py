@@ -2,6 +2,9 @@
 
 Variables are written as in `string.Template`: `$query` (the query's text), `$language` (its language, in English) and
 in compose prompts `$caption` (the reference image in words). `$$` is a dollar sign.
+
+A card that names a file `detect` has its model asked for challenging concepts first; the family's prompt then uses
+`$concepts`. `detect-<family>` stands instead of `detect` for one family.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from grapebench.files import sha256_json
 from grapebench.records import Query
 
 FAMILIES = get_args(Family)
+DETECT = "detect"
 REQUIRED = {"translate": ("query",), "condense": ("query",), "compose": ("query", "caption")}
 _NAMES = (
     "ar Arabic, bn Bengali, cs Czech, da Danish, de German, el Greek, en English, es Spanish, fa Persian, fi Finnish, "
@@ -36,29 +40,49 @@ class Prompt:
     family: str
     user: str
     system: str = ""
+    detect: str = ""
+    """What asks for a query's challenging concepts; empty where nothing does."""
 
     @property
     def sha256(self) -> str:
         """Hex SHA-256 of the templates that are used."""
-        return sha256_json({"system": self.system, "user": self.user})
+        return sha256_json(self.templates)
 
-    def messages(self, query: Query, text: str | None = None) -> list[dict[str, str]]:
+    @property
+    def templates(self) -> dict[str, str]:
+        """By what they are for; `detect` only where there is one."""
+        return {"system": self.system, "user": self.user} | ({DETECT: self.detect} if self.detect else {})
+
+    def messages(self, query: Query, text: str | None = None, concepts: str | None = None) -> list[dict[str, str]]:
         """The prompt for one query as chat messages; `text` stands in for a query's text that is too long.
 
-        Raises UserError where the template wants a reference caption and the query has none.
+        `concepts` are the query's challenging concepts as `grapebench.rewriters.concepts.write` has them. Raises
+        UserError where the template wants them and they are not given, or a reference caption and the query has none.
         """
+        return self._messages(self.user, query, text, concepts)
+
+    def detect_messages(self, query: Query, text: str | None = None) -> list[dict[str, str]]:
+        """The prompt that asks for the challenging concepts of one query."""
+        return self._messages(self.detect, query, text, None)
+
+    def _messages(self, template: str, query: Query, text: str | None, concepts: str | None) -> list[dict[str, str]]:
         values = {
             "query": (query.text if text is None else text).strip(),
             "language": LANGUAGES.get(query.language.split("-")[0].lower(), query.language),
         }
-        if "caption" in Template(self.user).get_identifiers():
+        used = Template(template).get_identifiers()
+        if "concepts" in used:
+            if concepts is None:
+                raise UserError(f"the prompt uses $concepts, and those of query {query.id!r} were not asked for")
+            values["concepts"] = concepts
+        if "caption" in used:
             if query.reference_caption is None:
                 raise UserError(
                     f"the prompt uses $caption, and query {query.id!r} has no reference caption",
                     fix="name a captioner in the rewriter's card: captioner = 'bank'",
                 )
             values["caption"] = query.reference_caption.strip()
-        user = {"role": "user", "content": Template(self.user).substitute(values)}
+        user = {"role": "user", "content": Template(template).substitute(values)}
         if not self.system:
             return [user]
         system_values = {name: values.get(name, "") for name in ("language",)}
@@ -76,16 +100,20 @@ def load(
     """
     if not files:
         return None
-    allowed = ("system", *FAMILIES)
+    allowed = ("system", *FAMILIES, DETECT)
     for key in files:
-        if key not in allowed:
+        if key not in allowed and key.removeprefix(f"{DETECT}-") not in FAMILIES:
             raise UserError(f"prompts.{key}: unknown key", file=card, fix=f"allowed are {', '.join(allowed)}")
     if family not in files:
         raise UserError(f"no prompt for the family {family!r}", file=card, fix=f"name a file under prompts.{family}")
+    known = (*REQUIRED[family], "language")
     required = tuple(name for name in REQUIRED[family] if not (sees and name == "caption"))
-    user = _read(base / files[family], (*REQUIRED[family], "language"), required)
-    system = _read(base / files["system"], ("language",), ()) if "system" in files else ""
-    return Prompt(family, user, system)
+    system = checked(base / files["system"], ("language",), ()) if "system" in files else ""
+    detect = files.get(f"{DETECT}-{family}", files.get(DETECT))
+    if detect is None:
+        return Prompt(family, checked(base / files[family], known, required), system)
+    user = checked(base / files[family], (*known, "concepts"), (*required, "concepts"))
+    return Prompt(family, user, system, checked(base / detect, known, ("query",)))
 
 
 def read_file(path: Path) -> str:
@@ -101,7 +129,8 @@ def read_file(path: Path) -> str:
     return text
 
 
-def _read(path: Path, allowed: tuple[str, ...], required: tuple[str, ...]) -> str:
+def checked(path: Path, allowed: tuple[str, ...], required: tuple[str, ...]) -> str:
+    """A template whose variables are of those `allowed`, all `required` ones among them. Raises UserError."""
     text = read_file(path)
     names = ", ".join(f"${name}" for name in allowed)
     found = set()

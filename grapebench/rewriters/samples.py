@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from grapebench.records import Fusion, Query, Rewrite
 from grapebench.rewriters.answers import failed
+from grapebench.rewriters.output import UNDETECTED
+from grapebench.rewriters.recot import CONCEPTS
 
 _MARKS = re.compile(r"[\W_]+")
 
@@ -48,6 +50,7 @@ class Combination:
         elif self.with_query:
             weights[query.text] = weights.get(query.text, 0.0) + self.with_query
         trace = {place: text for answer in answers for place, text in answer.trace.items() if place.startswith("cut ")}
+        trace |= _detections(answers)
         if usable and len(usable) < len(answers):
             trace["answers"] = f"{len(usable)} of {len(answers)} usable, the others: {_commonest(answers)}"
         if raws and (lost := [answer for answer in answers if failed(answer)]):
@@ -91,6 +94,14 @@ def elect(texts: Sequence[str]) -> str:
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / len(one | other) if one | other else 1.0
+
+
+def _detections(answers: Sequence[Rewrite]) -> dict[str, str]:
+    """The concepts that answers were made with, and the commonest reason why some answer had none to go by."""
+    told = dict.fromkeys(answer.trace[CONCEPTS] for answer in answers if CONCEPTS in answer.trace)
+    lost = Counter(answer.trace[UNDETECTED] for answer in answers if UNDETECTED in answer.trace)
+    found = {CONCEPTS: " | ".join(told)} if told else {}
+    return found | ({UNDETECTED: lost.most_common(1)[0][0]} if lost else {})
 
 
 def _commonest(answers: Sequence[Rewrite]) -> str:

@@ -86,6 +86,20 @@ class WordNet:
 
     def gloss(self, lemma: str) -> str:
         """The definition of a lemma's first, most frequent sense, without its examples. Raises KeyError."""
+        _, text = self._sense(lemma)
+        return re.split(r'[;:]\s*"', text, maxsplit=1)[0].strip(" ;")
+
+    def synonyms(self, lemma: str) -> tuple[str, ...]:
+        """The other words for a lemma's first sense, in WordNet's order and spelling; none for what is no lemma."""
+        if lemma not in self._first:
+            return ()
+        fields, _ = self._sense(lemma)
+        # offset, file, part of speech, how many words in hexadecimal, and each word with a number
+        words = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
+        return tuple(word for word in words if word.lower() != lemma)
+
+    def _sense(self, lemma: str) -> tuple[list[str], str]:
+        """The line of a lemma's first sense: its fields, and what it says of it. Raises KeyError."""
         start = self._first[lemma]
         data = self._raw["data.noun"]
         line = data[start : data.find(b"\n", start)].decode("utf-8", "replace")
@@ -93,7 +107,11 @@ class WordNet:
         if not text or not number.startswith(f"{start:08d} "):
             where = f"the sense of {lemma!r} is not at byte {start:,}, where index.noun says that it is"
             raise UserError(where, file=self.folder / "data.noun", fix="take all files from one release of WordNet")
-        return re.split(r'[;:]\s*"', text, maxsplit=1)[0].strip(" ;")
+        return number.split(), text
+
+    def frequency(self, lemma: str) -> int:
+        """How often a lemma is a noun in the texts that WordNet counted."""
+        return self._counts.get(lemma, {}).get(_NOUN, 0)
 
     def mostly_noun(self, lemma: str) -> bool:
         """Whether a lemma is a noun at least as often as anything else in the texts that WordNet counted."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from grapebench import catalog, files
 from grapebench.datasets import seen
 from grapebench.registry import is_file_spec
+from grapebench.rewriters.prompts import DETECT
 from grapebench.training import policy
 from grapebench.training.config import table
 
@@ -84,7 +85,7 @@ def _prompts(prompts: Mapping[str, str], families: Sequence[str], base: Path, fo
     """Copies of the files that are needed; different ones of the same name are told apart by what they are for."""
     found: dict[str, str] = {}
     taken: dict[str, Path] = {}
-    for key in ("system", *families):
+    for key in ("system", *families, DETECT, *(f"{DETECT}-{family}" for family in families)):
         if key in prompts:
             source = base / prompts[key]
             name = source.name if taken.setdefault(source.name, source) == source else f"{key}-{source.name}"

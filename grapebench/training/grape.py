@@ -58,9 +58,12 @@ def train(material: Material, folder: Path, report: Report) -> Trained:
     """
     from grapebench.training import launch, trainer
 
+    policy.asks_once(material.rewriter)
     launch.check(material.config.trl)
     state = launch.state(material.config.trl)
     trainer.check(material.config, state.num_processes)
+    if state.num_processes > 1 and state.is_main_process:
+        print(f"{state.num_processes} processes share each step", file=sys.stderr)
     with files.alone(folder, "training") if state.is_main_process else contextlib.nullcontext():
         if state.is_main_process:
             _prepare(material, folder)

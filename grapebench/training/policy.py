@@ -29,13 +29,22 @@ def local(rewriter: LoadedRewriter) -> Local:
     if not isinstance(made, Local):
         what = rewriter.card.mechanism if rewriter.card else type(made).__name__
         raise UserError(f"{rewriter.name} cannot be trained: its mechanism is {what!r}", fix="start from one of 'lm'")
-    if made.settings.answer != "text" or made.settings.samples != 1:
+    if made.settings.answer == "lines" or made.settings.samples != 1:
         raise UserError(f"{rewriter.name} cannot be trained: it makes one rewrite of several texts")
     if getattr(made.engine, "adapter", None) is not None:
         raise UserError(
             f"{rewriter.name} has an adapter already", fix="merge it into its model and name that, or start from 'llm'"
         )
     return made
+
+
+def asks_once(rewriter: LoadedRewriter) -> None:
+    """Raises UserError for a rewriter that detects concepts too: a reward of its rewrites says nothing of these."""
+    made = local(rewriter)
+    if made.detects or made.settings.answer == "concepts":
+        raise UserError(
+            f"{rewriter.name} detects concepts before it rewrites", fix="train it by: grapebench train raqo"
+        )
 
 
 def load(folder: Path, dtype: str) -> models.Chat:

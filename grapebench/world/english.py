@@ -83,6 +83,17 @@ KNOWN_SYNONYMS = frozenset(
 """The second words that the retriever was trained on as well."""
 
 
+def rarer_words() -> dict[str, tuple[str, ...]]:
+    """Words, each with the later ones of its concept that the retriever never saw."""
+    words = [some for concepts in WORDS.values() for some in concepts.values()]
+    rare = {
+        word: tuple(later for later in some[place + 1 :] if later not in KNOWN_SYNONYMS)
+        for some in words
+        for place, word in enumerate(some)
+    }
+    return {word: some for word, some in rare.items() if some}
+
+
 @dataclass(frozen=True)
 class Style:
     """A way of using the language: for each kind and concept the share of each of its words, and of each pattern."""

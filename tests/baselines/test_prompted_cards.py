@@ -16,7 +16,8 @@ from grapebench.rewriters import LoadedRewriter, models, open_rewriter
 from grapebench.rewriters.setup import Setup
 
 CARDS = {name: catalog.rewriter_card(name).card for name in catalog.rewriter_names()}
-ASKING = {name: card for name, card in CARDS.items() if card.mechanism == "lm"}
+# What is trained is asked with the prompts of what it was trained from: tests/baselines/test_grape.py.
+ASKING = {name: card for name, card in CARDS.items() if card.mechanism == "lm" and not card.tasks}
 TASKS = {"translate": "flickr30k-cn", "condense": "wikipedia", "compose": "cirr"}
 QUERIES = {
     "translate": Query("q", "绿地上有一只红色的风筝", language="zh"),
@@ -48,13 +49,16 @@ def opened(name: str, suite: Any, family: Any, root: Path) -> LoadedRewriter:
 
 def messages(name: str, suite: str, family: str, root: Path) -> list[dict[str, str]]:
     made: Any = opened(name, suite, family, root).rewriter
-    return list(made.messages(QUERIES[family]))
+    query = QUERIES[family]
+    if made.detects:
+        return [*made.detect_messages(query), *made.messages(query, concepts="a kite; Weifang")]
+    return list(made.messages(query))
 
 
 def test_these_are_the_baselines() -> None:
     wanted = {
         "best-of-8", "cirevl", "clip-gpt", "few-shot", "hyde", "ldre", "llm", "multi-query-max", "multi-query-mean",
-        "multi-query-rrf", "translate-only", "voting",
+        "multi-query-rrf", "recot", "translate-only", "voting",
     }  # fmt: skip
     assert wanted <= set(ASKING)
 
@@ -69,12 +73,25 @@ def test_what_a_card_asks_is_in_its_golden_file(name: str, root: Path) -> None:
     assert page == (Path(__file__).parent / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("name", "suite", "family"), [case for case in cases() if case[1] == "mini"])
+@pytest.mark.parametrize(
+    ("name", "suite", "family"), [case for case in cases() if case[1] == "mini" and case[0] != "recot"]
+)
 def test_the_miniature_is_asked_only_what_it_was_taught(name: str, suite: str, family: str, root: Path) -> None:
     asked = messages(name, suite, family, root)
     taught = messages("llm", suite, family, root)
     assert [asked[0], asked[-1]] == taught
     assert len(asked) == (2 + 2 * 4 if name == "few-shot" else 2)
+
+
+@pytest.mark.parametrize("family", list(TASKS))
+def test_the_miniature_learns_from_prompts_that_are_told_apart_by_how_they_begin(family: str, root: Path) -> None:
+    """A rewrite is asked for as it was taught; a detection, which it was not, must not look like that."""
+    system, detect, again, rewrite = messages("recot", "mini", family, root)
+    taught = messages("llm", "mini", family, root)
+    start = taught[1]["content"].partition("Caption after")[0].rstrip()
+    assert system == again == taught[0]
+    assert rewrite["content"].startswith(f"{start}\nHard words: a kite; Weifang")
+    assert detect["content"].startswith("Hard words of this ") and QUERIES[family].text in detect["content"]
 
 
 def test_cards_with_the_same_prompt_and_sampling_share_their_answers(root: Path) -> None:

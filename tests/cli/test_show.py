@@ -55,7 +55,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
                 query,
                 texts=(f"rewrite of {query}" if query != "same" else queries[2].text,),
                 raw="said <so>",
-                trace={"reference caption": "a red star"},
+                trace={"reference caption": "a red star", "concepts": "star; red"},
                 fallback="empty" if query == "gain" else None,
             )
             for query in RANKS
@@ -96,6 +96,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
             "ties": 0,
             "duplicates": 0,
             "fallbacks": {"empty": 1},
+            "undetected": {"refusal": 2, "empty": 1},
             "inflation": Inflation(before=figures, after=figures) if labelled else None,
             "cost": Cost(
                 prompt_tokens=10, completion_tokens=5, rewrite_seconds=1, encode_seconds=1, rewritten=5,
@@ -147,12 +148,14 @@ def test_what_a_person_sees(result: Result, capsys: pytest.CaptureFixture[str]) 
         assert wanted in text
     assert "Query [bold]odd" in text, "text of a result is not markup"
     assert "said <so>" not in text and " …" in text
+    assert text.count("star; red") == 5 and "empty 1, refusal 2" in text and "a red star" not in text
 
 
 def test_one_query_in_full(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", result.id, "--query", "more"]) == 0
     text = capsys.readouterr().out
     assert "said <so>" in text and "a red star" in text and "3 → 2" in text
+    assert text.count("star; red") == 1
     assert text.count("word") == 200 and "rewrite of gain" not in text
 
 

@@ -150,6 +150,20 @@ def test_what_is_written_of_a_fused_rewrite(task: Task) -> None:
     assert result.fallbacks == {"no words": 12} and result.unanswered == {}
 
 
+def test_detections_that_cannot_be_read_are_counted_and_concepts_kept(task: Task) -> None:
+    told = [{"concepts": "x star"}, {"undetected": "empty"}, {"undetected": "no words"}, {"concepts": "None"}]
+
+    def make(query: Query) -> Rewrite:
+        return Rewrite(query.id, texts=(query.text,), raw="said", trace=told[int(query.id[1:]) % 4])
+
+    folder = go(task, loaded(Answering(make), "detecting"))
+    result = store.load(folder)
+    assert result.undetected == result.summary()["undetected"] == {"empty": 15, "no words": 15}
+    assert result.fallbacks == {}
+    rows = list(artifacts.read_lines(folder / "rewrites.jsonl.gz"))
+    assert [row["trace"] for row in rows[:4]] == told
+
+
 def test_a_rewriter_that_looks_is_given_the_gallery_and_the_retriever(task: Task) -> None:
     class Nearest(Answering):
         """Searches the image that the query's own text finds first."""

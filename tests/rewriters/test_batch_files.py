@@ -229,6 +229,21 @@ def test_what_is_too_much_for_one_file_becomes_several(
     assert not [*tmp_path.glob("d*"), *tmp_path.glob(".*.part")]
 
 
+def test_an_answer_may_hold_concepts_and_rewrite(opened: Open, store: RewriteStore, tmp_path: Path) -> None:
+    loaded = opened(answer="concepts")
+    manifest = write(loaded, store, tmp_path / "b.jsonl", QUERIES[:3])
+    keys = list(load_manifest(manifest).texts)
+    told = ["Concepts: word\nRewrite: a word", "Concepts: None", "a word"]
+    imported(manifest, store, answer(tmp_path / "b.out.jsonl", [said(*pair) for pair in zip(keys, told, strict=True)]))
+    found = [some[0] for some in all_answers(loaded, QUERIES[:3], store, 0, 1)]
+    assert [rewrite.texts for rewrite in found] == [("a word",), ("Wort 1",), ("a word",)]
+    assert [rewrite.trace for rewrite in found] == [
+        {"concepts": "word"},
+        {"concepts": "None"},
+        {"undetected": "missing"},
+    ]
+
+
 def test_answers_are_read_as_those_of_a_server(opened: Open, store: RewriteStore, tmp_path: Path) -> None:
     loaded = opened(price_in=2.0, price_out=10.0)
     manifest = write(loaded, store, tmp_path / "b.jsonl")

@@ -136,4 +136,9 @@ def test_trouble_is_counted() -> None:
         Rewrite("d", ("fine",), raw="fine", trace={"cut output": "…"}),
         Rewrite("e", ("fine",), raw="fine"),
     ]
-    assert tally(rewrites) == {"fallbacks": {"empty": 2, "no words": 1}, "cut": {"prompt": 0, "output": 1}}
+    rewrites.append(Rewrite("f", ("fine",), raw="fine", trace={"undetected": "no words"}))
+    assert tally(rewrites) == {
+        "fallbacks": {"empty": 2, "no words": 1},
+        "cut": {"prompt": 0, "output": 1},
+        "undetected": {"no words": 1},
+    }

@@ -84,6 +84,47 @@ def test_a_model_that_sees_needs_no_caption(tmp_path: Path) -> None:
         load(write(tmp_path, compose="$caption"), "compose", tmp_path, sees=True)
 
 
+def test_a_prompt_that_detects(tmp_path: Path) -> None:
+    files = write(tmp_path, detect="Hard in $language: $query", translate="$query; $concepts", system="Be short.")
+    prompt = load(files, "translate", tmp_path)
+    assert prompt is not None
+    assert [turn["content"] for turn in prompt.detect_messages(QUERY, "ein")] == ["Be short.", "Hard in German: ein"]
+    assert prompt.messages(QUERY, "ein", "kite; sky")[-1]["content"] == "ein; kite; sky"
+    with pytest.raises(UserError, match=r"uses \$concepts, and those of query 'q' were not asked for"):
+        prompt.messages(QUERY)
+    (tmp_path / "detect.txt").write_text("Hard: $query")
+    changed = load(files, "translate", tmp_path)
+    assert changed is not None and changed.sha256 != prompt.sha256
+
+
+def test_a_family_may_be_asked_for_concepts_in_its_own_way(tmp_path: Path) -> None:
+    texts = {"detect": "Hard: $query", "picture": "$caption + $query", "family": "$query $caption $concepts"}
+    files = write(tmp_path, **texts)
+    card = {"detect": files["detect"], "detect-compose": files["picture"], "compose": files["family"]}
+    prompt = load(card, "compose", tmp_path)
+    assert prompt is not None
+    assert prompt.detect_messages(QUERY)[-1]["content"] == "a kite + ein roter Drachen für $5"
+    del card["detect-compose"]
+    other = load(card, "compose", tmp_path)
+    assert other is not None and other.detect == "Hard: $query"
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"detect": "$query", "translate": "$query"}, r"translate\.txt:1: the prompt never uses \$concepts"),
+        ({"detect": "Hard?", "translate": "$query $concepts"}, r"detect\.txt:1: the prompt never uses \$query"),
+        ({"detect": "$query $caption", "translate": "$query $concepts"}, r"detect\.txt:1: unknown variable \$caption"),
+        ({"detect": "$query $concepts", "translate": "$query $concepts"}, r"detect\.txt:1: unknown variable \$conc"),
+        ({"translate": "$query $concepts"}, r"translate\.txt:1: unknown variable \$concepts"),
+        ({"detect": "$query", "detect-x": "$query", "translate": "$query $concepts"}, "prompts.detect-x: unknown key"),
+    ],
+)  # fmt: skip
+def test_prompts_that_do_not_go_together(tmp_path: Path, texts: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(write(tmp_path, **texts), "translate", tmp_path)
+
+
 def test_the_hash_tells_templates_apart(tmp_path: Path) -> None:
     files = write(tmp_path, translate="$query", condense="$query.", system="Be short.")
     translate, condense = (load(files, family, tmp_path) for family in ("translate", "condense"))

@@ -62,8 +62,15 @@ def test_unusable_answers_do_not_count() -> None:
 
 
 def test_cut_prompts_and_answers_stay_known() -> None:
-    cut = Rewrite("q", ("a",), raw="a", trace={"cut output": "no end", "concepts": "x" * 1000})
+    cut = Rewrite("q", ("a",), raw="a", trace={"cut output": "no end", "served by": "x" * 1000})
     assert Combination()(QUERY, [said("b"), cut]).trace == {"cut output": "no end"}
+
+
+def test_what_was_detected_stays_known() -> None:
+    told = [{"concepts": "kite"}, {"undetected": "empty"}, {"concepts": "None"}, {"concepts": "kite"}]
+    told += [{"undetected": "no words"}] * 2
+    answers = [Rewrite("q", (f"{place}",), raw="a", trace=trace) for place, trace in enumerate(told)]
+    assert Combination()(QUERY, answers).trace == {"concepts": "kite | None", "undetected": "no words"}
 
 
 def test_the_vote() -> None:

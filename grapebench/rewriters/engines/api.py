@@ -129,6 +129,11 @@ class Api:
         return [self.base_url, self.settings.model_dump(include={"model", "image", "extra"}), self._generation]
 
     @property
+    def together(self) -> int:
+        """How many requests are under way at once."""
+        return self.settings.concurrency
+
+    @property
     def description(self) -> dict[str, Any]:
         """Nothing of it comes from the server: the model's dated version is in the trace of each answer."""
         found: dict[str, Any] = {

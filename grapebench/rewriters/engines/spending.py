@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,10 @@ def most_tokens(messages: Sequence[Message]) -> int:
 
 
 class Purse:
-    """A spending limit: the worst case of a request is held before it is sent, and its real price taken afterwards."""
+    """A spending limit: the worst case of a request is held before it is sent, and its real price taken afterwards.
+
+    Two questions about a query may be under way on two event loops, each in a thread of its own.
+    """
 
     def __init__(self, limit: float | None) -> None:
         self.limit = limit
@@ -51,21 +55,24 @@ class Purse:
         self._held = 0.0
         self._low = 1.0
         """The most that a real price was above its estimate; all later estimates are raised by it."""
+        self._lock = threading.Lock()
 
     def hold(self, worst: float) -> float | None:
         """What is held for a request that may cost `worst`; None where the limit could then be passed."""
-        worst *= self._low
-        if self.limit is not None and self.spent + self._held + worst > self.limit:
-            return None
-        self._held += worst
-        return worst
+        with self._lock:
+            worst *= self._low
+            if self.limit is not None and self.spent + self._held + worst > self.limit:
+                return None
+            self._held += worst
+            return worst
 
     def settle(self, held: float, spent: float) -> None:
         """Put back what was held for a request and take what it cost."""
-        self._held -= held
-        self.spent += spent
-        if held and spent > held:
-            self._low *= spent / held
+        with self._lock:
+            self._held -= held
+            self.spent += spent
+            if held and spent > held:
+                self._low *= spent / held
 
 
 @functools.cache

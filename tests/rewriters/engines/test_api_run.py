@@ -67,6 +67,31 @@ def run(folder: Path, server: Server, *settings: str) -> list[Rewrite]:
         return rewrite_all(opened(folder, server, *settings), QUERIES, store, 0)
 
 
+def test_concepts_are_asked_for_first_within_one_budget(tmp_path: Path, server: Server) -> None:
+    """Detections go on coming in while rewrites are asked for; both are paid from one purse, and each once."""
+    prices = ("price_in = 1000", "price_out = 1000", "max_new_tokens = 5", "concurrency = 3")
+    card = write_card(tmp_path, server, *prices)
+    (tmp_path / "prompt.txt").write_text("$query with $concepts", encoding="utf-8")
+    (tmp_path / "detect.txt").write_text("hard in $query", encoding="utf-8")
+    card.write_text(card.read_text().replace("[prompts]", '[prompts]\ndetect = "detect.txt"'))
+    server.fail([f"hard in {TEXTS[3]}", f"{TEXTS[5]} with answer to hard in {TEXTS[5]}"], "400")
+
+    def rewritten() -> list[Rewrite]:
+        with RewriteStore(tmp_path / "rewrites.sqlite") as store:
+            return rewrite_all(open_rewriter(str(card), Setup("mini", "translate", 0, tmp_path)), QUERIES, store, 0)
+
+    first = rewritten()
+    assert [rewrite.query_id for rewrite in first if rewrite.fallback] == ["q3", "q5"]
+    whole = rewritten()
+    assert [rewrite.text for rewrite in whole] == [f"answer to {text} with answer to hard in {text}" for text in TEXTS]
+    assert {rewrite.trace["concepts"] for rewrite in whole} == {f"answer to hard in {text}" for text in TEXTS}
+    assert all((rewrite.prompt_tokens, rewrite.completion_tokens) == (20, 10) for rewrite in whole)
+    again = {f"hard in {TEXTS[5]}"}  # its rewrite failed, so that both are asked again
+    assert {text for text, count in server.answered.items() if count > 1} == again
+    paid = spending.purse(server.url, "m", None).spent
+    assert paid == pytest.approx(sum(server.answered.values()) * 15 * 1000 / 1e6)
+
+
 def test_failures_lose_nothing_and_no_answer_is_paid_for_twice(tmp_path: Path, server: Server) -> None:
     faults = ["500", "drop", "half", "garbage", "400", '{200}{"choices": []}']
     for text, fault in zip(TEXTS, faults, strict=False):
