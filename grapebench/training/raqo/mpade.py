@@ -100,7 +100,7 @@ def _build(parts: Parts, material: Material, told: Mapping[str, Any], folder: Pa
 
     settings, bounds, lesson = parts.settings, parts.bounds, parts.lesson
     part, _ = lesson.parts(material.retriever, report)
-    queries = part.queries if settings.queries is None else common.spread(part.queries, settings.queries)
+    queries = common.spread(part.queries, settings.queries)
     attach(parts.rewriter, Searcher(part.task.gallery, material.retriever, EmbeddingStore()))
     search = Search(part.task.gallery, part.images, material.retriever)
 

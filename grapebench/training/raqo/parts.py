@@ -55,7 +55,7 @@ def find(config: RaqoConfig, material: Material) -> Parts:
     """Everything that the settings name, nothing heavy loaded."""
     settings, lesson = config.data, material.lessons[0]
     task = lesson.train
-    queries = task.queries if settings.queries is None else common.spread(task.queries, settings.queries)
+    queries = common.spread(task.queries, settings.queries)
     rewriter = _rewriter(config, material)
     _check_concepts(settings, rewriter)
     template = captioner = None

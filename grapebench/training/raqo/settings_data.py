@@ -12,8 +12,8 @@ class Data(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    queries: int | None = Field(None, ge=1)
-    """At most so many training queries, spread evenly over the split; None is all of them."""
+    queries: int = Field(1000, ge=1)
+    """At most so many training queries, spread evenly over the split."""
 
     unambiguous: int = Field(5, ge=1)
     """A text is unambiguous where the best right image comes at this rank or before it, ties counted against it."""
