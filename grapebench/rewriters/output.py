@@ -19,6 +19,9 @@ VERSION = 1
 UNDETECTED = "undetected"
 """In a rewrite's trace: why the query's challenging concepts could not be read, where they were asked for."""
 
+LINES_VERSION = 2
+"""The same of `parse_lines`, for answers of several texts."""
+
 _THINKING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _THOUGHT = re.compile(r"^.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
 _STILL_THINKING = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
@@ -74,7 +77,9 @@ def parse_lines(raw: str) -> tuple[tuple[str, ...], str | None]:
     texts: dict[str, None] = {}
     reasons: set[str] = set()
     for line in text.splitlines():
-        read, reason = ("", "empty") if line.rstrip(" *_").endswith((":", "：")) else parse(line)
+        read, reason = parse(line)
+        if any(one.rstrip(" *_").endswith((":", "：")) for one in (line, read)):
+            read, reason = "", "empty"
         if reason == "refusal" and not texts:
             return (), reason
         if reason:

@@ -106,6 +106,8 @@ class Prompted:
     def asked_as(self) -> str:
         """The fingerprint that answers are stored under: of all that determines a single one."""
         contracts = [output.VERSION]
+        if self.settings.answer == "lines":
+            contracts.append(output.LINES_VERSION)
         if self.detects or self.settings.answer == "concepts":
             contracts.append(concepts_of.VERSION)
         return sha256_json(

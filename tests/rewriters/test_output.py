@@ -63,6 +63,8 @@ def test_what_is_read(raw: str, text: str) -> None:
 @given(PIECES)
 @example("a:\nb")
 @example("<rewrite>a</rewrite><rewrite>b</rewrite>")
+@example('"Caption:</rewrite>')
+@example('"a kite:"\nb')
 def test_lines_never_raise_and_are_idempotent(raw: str) -> None:
     texts, reason = parse_lines(raw)
     assert (texts == ()) == (reason is not None)
