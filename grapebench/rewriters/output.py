@@ -16,11 +16,10 @@ from grapebench.records import Query, Rewrite
 
 VERSION = 1
 """Part of every fingerprint; raised when the contract reads any output differently."""
-UNDETECTED = "undetected"
-"""In a rewrite's trace: why the query's challenging concepts could not be read, where they were asked for."""
-
 LINES_VERSION = 2
 """The same of `parse_lines`, for answers of several texts."""
+UNDETECTED = "undetected"
+"""In a rewrite's trace: why the query's challenging concepts could not be read, where they were asked for."""
 
 _THINKING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _THOUGHT = re.compile(r"^.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
