@@ -19,40 +19,20 @@ p-values are of R@10 averaged over the seeds, by sign flips of whole images, wit
 from __future__ import annotations
 
 import argparse
-import gc
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from study import kept, plots, tables, work
+from study import kept, plots, running, tables, work
 from study.plan import Part, plan
 
-from grapebench.cli import progress
 from grapebench.errors import UserError
-from grapebench.files import Busy, alone, write_text
+from grapebench.files import write_text
 
 
 def run_all(parts: Mapping[str, Part], out: Path, keep: bool = False) -> None:
     """Perform every run that is not kept yet and that no other process performs; a run of several parts once."""
-    runs = list(dict.fromkeys(run for part in parts.values() for run in part.runs()))
-    left = len(runs) - len(kept.read(out).keys() & {work.key(run) for run in runs})
-    print(f"{len(runs)} runs, {len(runs) - left} of them kept", file=sys.stderr)
-    for number, run in enumerate(runs, start=1):
-        if work.key(run) in kept.read(out):
-            continue
-        title = f"{number}/{len(runs)} {work.title(run)}"
-        try:
-            with alone(out / "running" / work.key(run), "studying"):
-                if work.key(run) not in kept.read(out):  # the other has just finished it
-                    print(title, file=sys.stderr)
-                    with progress.staged(title) as report:
-                        kept.append(out, work.perform(run, out, report))
-                    if not keep:
-                        shutil.rmtree(work.training_folder(run, out), ignore_errors=True)
-        except Busy as error:
-            print(f"{title}: {error}", file=sys.stderr)
-        gc.collect()  # a trainer and its model hold on to each other
+    running.run_all(list(dict.fromkeys(run for part in parts.values() for run in part.runs())), work, out, keep)
 
 
 def draw(parts: Mapping[str, Part], out: Path) -> str:

@@ -42,7 +42,7 @@ class Row:
     @property
     def place(self) -> tuple[str, str]:
         """Task and geometry: where its frozen model is found."""
-        return self.tested_on, self.records[0]["run"]["geometry"]
+        return self.tested_on, self.records[0]["run"].get("geometry", "")
 
     @property
     def tests(self) -> list[Record]:

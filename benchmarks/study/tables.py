@@ -62,7 +62,7 @@ def table(part: Part, records: Mapping[Run, Record]) -> str:
             lines.append(_line(alone, before))
         lines += [_line(row, before) for row in found if row.place == place]
     note = "Similarities of trained models are gains over the frozen one, whose own stand in its line.\n\n"
-    return _heading(part, found) + note + _markdown(head, lines, drop)
+    return _heading(part, found) + note + markdown(head, lines, drop)
 
 
 def _frozen_name(geometry: str) -> str:
@@ -118,7 +118,7 @@ def _transfer(part: Part, records: Mapping[Run, Record]) -> str:
             line.append(f"{percent(gained, '+')}{mark}")
         lines.append(line)
     note = "R@10 over the frozen model's, in points; * p < 0.01. A line is what was trained on, a column the test.\n\n"
-    return note + _markdown(["trained on", *tasks], lines)
+    return note + markdown(["trained on", *tasks], lines)
 
 
 def ways(part: Part, records: Mapping[Run, Record]) -> list[Row]:
@@ -151,7 +151,7 @@ def _answers(part: Part, records: Mapping[Run, Record]) -> str:
     note = (
         "mean-K searches with the mean vector of K sampled answers; best-K is an oracle that chooses by the label.\n\n"
     )
-    return note + _markdown(["task", "rewriter", "answers", "R@1", "R@10", "ms a query"], lines)
+    return note + markdown(["task", "rewriter", "answers", "R@1", "R@10", "ms a query"], lines)
 
 
 def _heading(part: Part, found: Iterable[Row]) -> str:
@@ -161,7 +161,7 @@ def _heading(part: Part, found: Iterable[Row]) -> str:
     return f"## {part.name}{rest}\n\n{part.question}\n\n"
 
 
-def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]], drop: int | None = None) -> str:
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]], drop: int | None = None) -> str:
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell for place, cell in enumerate(cells) if place != drop) + " |\n"
 

@@ -26,12 +26,13 @@ MODELS = ("mini-lm/model.safetensors", "mini-clip/open_clip_model.safetensors")
 
 def key(run: Run) -> str:
     """What a run is kept under: a hash of its settings and of the models' weights."""
-    told = [run.determining, _models(), asdict(variants.VARIANTS[run.geometry]) if run.geometry else None]
+    told = [run.determining, weights(), asdict(variants.VARIANTS[run.geometry]) if run.geometry else None]
     return files.sha256_json(told)[:12]
 
 
 @functools.cache
-def _models() -> list[str]:
+def weights() -> list[str]:
+    """Hashes of the models that everything starts from."""
     folder = catalog.folder() / "baselines" / "models"
     return [files.sha256_file(folder / name) for name in MODELS]
 
@@ -56,8 +57,6 @@ def title(run: Run) -> str:
 
 def perform(run: Run, out: Path, report: Report) -> dict[str, Any]:
     """The record of a run, as JSON. A training that was killed goes on in its folder under `out`."""
-    from grapebench.evaluation.environment import environment
-
     began = time.perf_counter()
     retriever = str(variants.folder_of(run.geometry, out / "retrievers")) if run.geometry else None
     record: dict[str, Any] = {"key": key(run), "run": asdict(run)}
@@ -69,9 +68,15 @@ def perform(run: Run, out: Path, report: Report) -> dict[str, Any]:
         card, changes = trained.card, {"adapter": str(folder / "adapter")}
         record |= training_figures(run, trained, folder)
     record["test"] = _tests(run, retriever, changes, card, report)
+    return record | {"seconds": round(time.perf_counter() - began, 1), "environment": made_in()}
+
+
+def made_in() -> dict[str, Any]:
+    """What a record tells of code and machine."""
+    from grapebench.evaluation.environment import environment
+
     made = environment()
-    told = {"commit": made.commit, "dirty": made.dirty, "cpu": made.cpu, "torch": made.packages.get("torch")}
-    return record | {"seconds": round(time.perf_counter() - began, 1), "environment": told}
+    return {"commit": made.commit, "dirty": made.dirty, "cpu": made.cpu, "torch": made.packages.get("torch")}
 
 
 def _train(run: Run, retriever: str | None, folder: Path, report: Report) -> Trained:

@@ -136,7 +136,7 @@ def test_keys_tell_all_runs_apart_and_hold_the_models(monkeypatch: pytest.Monkey
     run = base("cirr", 0)
     before = work.key(run)
     assert before != work.key(replace(run, answers=(2,)))
-    monkeypatch.setattr(work, "_models", lambda: ["another model"])
+    monkeypatch.setattr(work, "weights", lambda: ["another model"])
     assert work.key(run) != before
 
 
