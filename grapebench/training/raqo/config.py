@@ -62,7 +62,7 @@ class Pro(Fit):
     """Of the supervised term (form = 'pro'), times the square of the number of rewrites less one."""
     epochs: int = Field(default=4, ge=1)
     batch: int = Field(default=16, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0)
+    learning_rate: float = Field(default=3e-5, gt=0)
 
 
 class RaqoConfig(_Settings):
