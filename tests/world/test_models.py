@@ -13,7 +13,8 @@ MODELS = catalog.folder() / "baselines" / "models"
 
 
 def test_the_weights_are_small() -> None:
-    weights = list(MODELS.rglob("*.safetensors"))
+    # Of the two models; the adapters beside them are tests/baselines'.
+    weights = list(MODELS.glob("*/*.safetensors"))
     assert {path.parent.name for path in weights} == {"mini-clip", "mini-lm"}
     assert sum(path.stat().st_size for path in weights) <= 12e6
 
