@@ -22,7 +22,6 @@ from ablations import tables, work
 from ablations.plan import plan
 from study import kept, running
 
-from grapebench.errors import UserError
 from grapebench.files import write_text
 
 
@@ -48,17 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="keep the folders of the trainings")
     chosen = parser.parse_args(arguments)
     out = chosen.out.expanduser().resolve()
-    try:
-        if not chosen.draw:
-            run_all(out, chosen.keep)
-        print(draw(out), end="")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return running.told(lambda: None if chosen.draw else run_all(out, chosen.keep), lambda: draw(out))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from pathlib import Path
 from study import kept, plots, running, tables, work
 from study.plan import Part, plan
 
-from grapebench.errors import UserError
 from grapebench.files import write_text
 
 
@@ -58,17 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     out = chosen.out.expanduser().resolve()  # a card's adapter would be looked for beside the card
     wanted = {name: part for name, part in parts.items() if not chosen.only or name in chosen.only}
-    try:
-        if not chosen.draw:
-            run_all(wanted, out, chosen.keep)
-        print(draw(wanted, out), end="")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return running.told(lambda: None if chosen.draw else run_all(wanted, out, chosen.keep), lambda: draw(wanted, out))
 
 
 if __name__ == "__main__":

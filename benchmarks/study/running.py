@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from grapebench.cli import progress
+from grapebench.errors import UserError
 from grapebench.files import Busy, alone
 from study import kept
 
@@ -55,3 +56,17 @@ def run_all(runs: Sequence[R], work: Work[R], out: Path, keep: bool = False) -> 
             print(f"{title}: {error}", file=sys.stderr)
         gc.collect()  # a trainer and its model hold on to each other
     return performed
+
+
+def told(work: Callable[[], None], draw: Callable[[], str]) -> int:
+    """Do the work, print what is drawn of it; the exit code."""
+    try:
+        work()
+        print(draw(), end="")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
+    return 0

@@ -1,4 +1,4 @@
-"""The task as a command line asks for it: suite, split, folder, protocol, languages."""
+"""What several commands ask for in the same words, and the task as they name it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ Data = Annotated[
 AllowSeen = Annotated[
     bool,
     typer.Option("--allow-seen", help="Search images that the rewriter has seen; the result is marked."),
+]
+
+TrainSuite = Annotated[
+    str | None, typer.Option("--suite", help="mini, the generated miniature, or full.", show_default="mini")
+]
+TrainRetriever = Annotated[
+    str | None, typer.Option("--retriever", help="As in `grapebench run`.", show_default="the suite's own")
+]
+StartModel = Annotated[
+    str | None,
+    typer.Option("--model", help="Another causal language model: a folder or a hub id.", show_default="the card's"),
+]
+TrainingFolder = Annotated[
+    Path | None, typer.Option("--out", help="The training's folder.", show_default="named by its settings")
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from grapebench.cli import train_raqo, train_report
-from grapebench.cli.asked import Data
+from grapebench.cli.asked import Data, StartModel, TrainingFolder, TrainRetriever, TrainSuite
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a rewriter, and look at a training.")
 app.command()(train_report.report)
@@ -29,18 +29,12 @@ def grape(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as lora.r=8 or trl.loss_type=dr_grpo."),
     ] = None,
-    suite: Annotated[
-        str | None, typer.Option(help="mini, the generated miniature, or full.", show_default="mini")
-    ] = None,
-    retriever: Annotated[
-        str | None, typer.Option(help="As in `grapebench run`.", show_default="the suite's own")
-    ] = None,
+    suite: TrainSuite = None,
+    retriever: TrainRetriever = None,
     rewriter: Annotated[
         str | None, typer.Option(help="The card that training starts from.", show_default="llm")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Another causal language model: a folder or a hub id.", show_default="the card's")
-    ] = None,
+    model: StartModel = None,
     reward: Annotated[
         list[str] | None,
         typer.Option(help="A reward and, if wanted, its weight: rank-log, ndcg=0.5.", show_default="rank-linear"),
@@ -51,10 +45,7 @@ def grape(
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.", show_default=_OWN)] = None,
     seed: Annotated[int | None, typer.Option(help="Of data order and sampling.", show_default="0")] = None,
     data: Data = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The training's folder.", show_default="named by its settings"),
-    ] = None,
+    out: TrainingFolder = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what is in --out, by the settings that are there.")
     ] = False,

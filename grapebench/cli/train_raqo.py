@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from grapebench.cli.asked import Data
+from grapebench.cli.asked import Data, StartModel, TrainingFolder, TrainRetriever, TrainSuite
 
 _PARTS = ("data", "ccd", "qre", "pro")
 
@@ -30,23 +30,15 @@ def raqo(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as data.rounds=2 or pro.form=pro."),
     ] = None,
-    suite: Annotated[
-        str | None, typer.Option(help="mini, the generated miniature, or full.", show_default="mini")
-    ] = None,
-    retriever: Annotated[
-        str | None, typer.Option(help="As in `grapebench run`.", show_default="the suite's own")
-    ] = None,
+    suite: TrainSuite = None,
+    retriever: TrainRetriever = None,
     rewriter: Annotated[
         str | None, typer.Option(help="The card that training starts from.", show_default="the settings' own")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Another causal language model: a folder or a hub id.", show_default="the card's")
-    ] = None,
+    model: StartModel = None,
     seed: Annotated[int | None, typer.Option(help="Of data, adapter and order.", show_default="0")] = None,
     data: Data = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The training's folder.", show_default="named by its settings")
-    ] = None,
+    out: TrainingFolder = None,
 ) -> None:
     """Train a language model by RAQO: to name what is hard about a query, and to rewrite it; writes a card to run.
 

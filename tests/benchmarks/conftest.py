@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+
+@pytest.fixture(scope="session")
+def study() -> ModuleType:
+    return _command("study")
+
+
+@pytest.fixture(scope="session")
+def ablations() -> ModuleType:
+    return _command("ablations")
+
+
+def _command(name: str) -> ModuleType:
+    """A script whose name the package of its parts has, so that it cannot be imported by it."""
+    spec = importlib.util.spec_from_file_location(f"{name}_command", BENCHMARKS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -21,17 +20,6 @@ from grapebench.evaluation.significance import holm, paired_p
 IMAGES = 60
 CLUSTERS = [f"image {place}" for place in range(IMAGES)]
 SHIFTS = {FROZEN: 0, WHOLE: 16, "without D_QRE": 2}
-
-
-@pytest.fixture(scope="module")
-def ablations() -> ModuleType:
-    """`benchmarks/ablations.py`, whose name the package of its parts has."""
-    path = Path(__file__).parents[2] / "benchmarks" / "ablations.py"
-    spec = importlib.util.spec_from_file_location("ablations_command", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def made_up(run: Run) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,17 +16,6 @@ from study.plan import Cell, Part, Run, base, plan
 from grapebench import files
 
 IMAGES = 60
-
-
-@pytest.fixture(scope="module")
-def study() -> ModuleType:
-    """`benchmarks/study.py`, whose name the package of its parts has."""
-    path = Path(__file__).parents[2] / "benchmarks" / "study.py"
-    spec = importlib.util.spec_from_file_location("study_command", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def made_up(run: Run) -> dict[str, Any]:
