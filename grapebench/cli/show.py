@@ -82,7 +82,7 @@ def _summary(found: Result) -> Group:
 
     task = f"{found.task} · suite {found.suite} · split {found.split} · protocol {found.protocol}"
     lines = {
-        "Task": f"{task} · revision {found.revision}",
+        "Task": f"{task} · version {found.benchmark}, revision {found.revision}",
         "Rewriter": f"{found.rewriter.name} · seed {found.seed}" + (" · oracle" if found.rewriter.oracle else ""),
         "Retriever": found.retriever.name,
         "Searched": f"{found.queries:,} queries, {found.gallery:,} images ({found.duplicates or 0:,} duplicates)",

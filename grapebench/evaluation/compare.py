@@ -21,6 +21,7 @@ from grapebench.records import Query
 _SHARED: tuple[tuple[str, Callable[[Result], object]], ...] = (
     ("suite", lambda result: result.suite),
     ("task", lambda result: result.task),
+    ("benchmark's version", lambda result: result.benchmark),
     ("revision", lambda result: result.revision),
     ("split", lambda result: result.split),
     ("protocol", lambda result: result.protocol),

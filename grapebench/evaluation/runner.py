@@ -67,6 +67,7 @@ def run(
     hashes = None if _brings_vectors(retriever, task) else task.gallery.images.sha256(task.gallery.ids)
     determinants = {
         "schema_version": results.SCHEMA_VERSION,
+        "benchmark": results.BENCHMARK,
         "suite": task.suite,
         "task": task.name,
         "revision": task.revision,
@@ -99,6 +100,7 @@ def run(
         result = results.Result(
             id=name,
             determinants=determinants,
+            benchmark=results.BENCHMARK,
             suite=task.suite,  # type: ignore[arg-type]
             task=task.name,
             family=task.family,  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that can be compared: one suite, task, revision, split, protocol, data and retriever."""
+    """Rows that can be compared: one suite, task, version and revision, split, protocol, data and retriever."""
 
     keys: tuple[str, ...]
     """The figures shown."""
@@ -133,11 +133,17 @@ def comparable(result: Result) -> tuple[object, ...]:
         result.protocol,
         result.retriever.name,
         result.limit or 0,
+        _descending(result.benchmark),
         -result.revision,
         result.retriever.fingerprint,
         result.data.dataset,
         result.data.images or "",
     )
+
+
+def _descending(version: str) -> tuple[int, ...]:
+    """Newer versions first."""
+    return tuple(-int(number) for number in version.split("."))
 
 
 def tables(results: Iterable[Result]) -> list[Table]:
@@ -152,8 +158,10 @@ def tables(results: Iterable[Result]) -> list[Table]:
     return [_table(together[key]) for key in sorted(together, key=lambda key: tuple(map(_sortable, key)))]
 
 
-def _sortable(value: object) -> tuple[int, str]:
-    return (value, "") if isinstance(value, int) else (0, str(value))
+def _sortable(value: object) -> tuple[tuple[int, ...], str]:
+    if isinstance(value, tuple):
+        return value, ""
+    return ((value,), "") if isinstance(value, int) else ((0,), str(value))
 
 
 def _table(results: list[Result]) -> Table:

@@ -64,7 +64,7 @@ def headline(table: Table) -> str:
         f"retriever {one.retriever.name} ({str(weights)[:12]})",
         f"{one.queries:,} queries" + ("" if one.limit is None else f" (only the first {one.limit:,})"),
         f"{one.gallery:,} images" + (f", {one.duplicates:,} of them duplicates" if one.duplicates else ""),
-        f"revision {one.revision}",
+        f"version {one.benchmark}, revision {one.revision}",
     ]
     return " · ".join(parts)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from grapebench.cards import Family, Suite
 from grapebench.files import sha256_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+BENCHMARK = "1.0"
+"""Version of the rules by which all tasks are measured: raised where the same rewrites of the same data would come to
+other figures. What changes one task alone raises its card's revision. Results are compared within both."""
 RESULT_FILE = "result.json"
 QUERIES_FILE = "queries.jsonl.gz"
 REWRITES_FILE = "rewrites.jsonl.gz"
@@ -185,6 +188,8 @@ class Result(Part):
     """Version of this layout."""
     id: str
     """First 16 hex digits of the hash of `determinants`."""
+    benchmark: str = Field(pattern=r"^\d+\.\d+$")
+    """Version of the rules of measurement (`BENCHMARK`); results compare only within one."""
     suite: Suite
     """'mini' (the generated miniature) or 'full' (the real benchmark); never compared with each other."""
     task: str
@@ -257,6 +262,7 @@ class Result(Part):
         return {
             "schema_version": self.schema_version,
             "id": self.id,
+            "benchmark": self.benchmark,
             "suite": self.suite,
             "task": self.task,
             "protocol": self.protocol,

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from grapebench import catalog, files
 from grapebench.errors import UserError
 from grapebench.evaluation.protocols import PROTOCOLS
@@ -37,6 +39,12 @@ of queries."""
 OPTIONAL = (*LEFT_OUT, *_WANTED)
 """What a published result may lack."""
 _ID = re.compile(r"[0-9a-f]{4,16}")
+
+
+class _Versioned(BaseModel):
+    """All that is read of a result before its layout is known."""
+
+    schema_version: int
 
 
 @dataclass(frozen=True)
@@ -89,16 +97,19 @@ def _parse(text: str, path: Path) -> Result:
     from pydantic import ValidationError
 
     try:
+        version = _Versioned.model_validate_json(text).schema_version
+        if version != SCHEMA_VERSION:
+            raise UserError(
+                f"schema version {version}, this grapebench reads version {SCHEMA_VERSION}",
+                file=path,
+                fix="the result's command makes it again, from the same rewrites",
+            )
         result = Result.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise UserError(f"not a result: {key + ': ' if key else ''}{first['msg']}{more}", file=path) from None
-    if result.schema_version != SCHEMA_VERSION:
-        raise UserError(
-            f"schema version {result.schema_version}, this grapebench reads version {SCHEMA_VERSION}", file=path
-        )
     if result.protocol not in PROTOCOLS:
         raise UserError(f"unknown protocol {result.protocol!r}", file=path, fix=f"known are {', '.join(PROTOCOLS)}")
     if result.labelled and (main := main_figure(result.protocol)) not in result.metrics:

@@ -13,6 +13,7 @@ from grapebench.cli.main import main
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.leaderboard import artifacts
 from grapebench.leaderboard.results import (
+    BENCHMARK,
     Cost,
     Data,
     Delta,
@@ -80,6 +81,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
             "suite": "mini",
             "task": "cirr",
             "family": "compose",
+            "benchmark": BENCHMARK,
             "revision": 1,
             "protocol": protocol,
             "split": "test1",

@@ -205,6 +205,7 @@ def test_only_what_searched_the_same_is_compared(home: Path) -> None:
     for changes, said in (
         ({"suite": "full"}, "the suite differs, mini and full"),
         ({"task": "cirr"}, "the task differs, noise and cirr"),
+        ({"benchmark": "1.1"}, "the benchmark's version differs, 1.0 and 1.1"),
         ({"revision": 2}, "the revision differs, 1 and 2"),
         ({"split": "val"}, "the split differs, test and val"),
         ({"protocol": "composed"}, "the protocol differs, retrieval and composed"),

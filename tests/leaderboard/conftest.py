@@ -13,6 +13,7 @@ from grapebench import files
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.leaderboard import artifacts
 from grapebench.leaderboard.results import (
+    BENCHMARK,
     I2T_RUN_FILE,
     PER_IMAGE_FILE,
     PER_QUERY_FILE,
@@ -76,6 +77,7 @@ def make_result() -> Make:
             "suite": suite,
             "task": task,
             "family": "compose",
+            "benchmark": BENCHMARK,
             "revision": 1,
             "protocol": protocol,
             "split": split,
