@@ -34,7 +34,7 @@ class Entry:
 
     query: Query
     concepts: str
-    """None where nothing was learnt of them."""
+    """'' where nothing is learnt of the query."""
     lines: tuple[Line, ...]
 
 
@@ -51,11 +51,11 @@ def write(
     here = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    told = {"card": card, "sections": _sections(tried, solved, bounds, settings), "shown": SHOWN}
+    told = {"card": card, "sections": sections(tried, solved, bounds, settings), "shown": SHOWN}
     files.write_text(path, here.get_template("data.html").render(told))
 
 
-def _sections(
+def sections(
     tried: Tried, solved: Sequence[Solved], bounds: Bounds, settings: Data
 ) -> list[tuple[str, str, int, list[Entry]]]:
     """Title, explanation, how many there are, and some of them."""
@@ -100,11 +100,16 @@ def _sections(
             worded,
         ),
     )
-    sections = []
+    told = []
     for title, about, queries, lines in kinds:
         entries = [
-            entry(query, lines, written(found[query.id].concepts) if query.id in found else "")
+            entry(query, lines, _named(found[query.id].concepts) if query.id in found else "")
             for query in spread(queries, SHOWN)
         ]
-        sections.append((title, about, len(queries), entries))
-    return sections
+        told.append((title, about, len(queries), entries))
+    return told
+
+
+def _named(concepts: Sequence[str]) -> str:
+    """'None' would say that nothing in the query is hard."""
+    return written(concepts) if concepts else "no concept stands out"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from grapebench.errors import UserError
 from grapebench.records import Query
-from grapebench.training.raqo import sets, trials
+from grapebench.training.raqo import page, sets, trials
 from grapebench.training.raqo.sets import Tried, rejection, spread
 from grapebench.training.raqo.settings_data import Data
 from grapebench.training.raqo.trials import Bounds, Trial
@@ -97,6 +97,8 @@ def test_concepts_that_the_model_named() -> None:
     rows = sets.rows(made, solved, BOUNDS, named, 0)
     assert [row["query_id"] for row in rows["ccr"] if row["concepts"]] == ["hard", "easy~1"], "not known is not None"
     assert [row["concepts"] for row in rows["qre"]] == [["x", "y"], [], ["glider"]]
+    (_, _, _, entries), *_ = page.sections(made, solved, BOUNDS, named)
+    assert [entry.concepts for entry in entries] == ["x; y", "no concept stands out"], "not None, either"
 
 
 @pytest.mark.parametrize(("share", "nones"), [(0.0, 0), (0.25, 1), (0.4, 2), (0.9, 2)])
