@@ -8,7 +8,7 @@ Every run is a training of the miniature under the same small budget of steps, a
 test of what it made: `study/plan.py` holds all of them as data. A finished run is one line of `runs.jsonl` under
 --out, by a hash of its settings and of the models' weights, and is never made again; a study that was killed goes on
 where it was, within a training too. What parts have in common is trained once. Several processes may work in the same
-folder: each takes what no other has taken (set OMP_NUM_THREADS, so that they share the cores). Tables (`study.md`) and
+folder: each takes what no other has taken (set OMP_NUM_THREADS, so that they share the cores). Tables (`tables.md`) and
 pictures are drawn from what is there, also from half a study.
 
 Recall, similarities and wording are of 1,000 test queries, by the checkpoint that is best by val R@10; the whole course
@@ -23,15 +23,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from study import kept, plots, running, tables, work
+from study import geometry, kept, plots, running, tables, variants, work
 from study.plan import Part, plan
 
 from grapebench.files import write_text
+
+GEOMETRY = "geometry"
+"""The part that compares retrievers."""
 
 
 def run_all(parts: Mapping[str, Part], out: Path, keep: bool = False) -> None:
     """Perform every run that is not kept yet and that no other process performs; a run of several parts once."""
     running.run_all(list(dict.fromkeys(run for part in parts.values() for run in part.runs())), work, out, keep)
+    if GEOMETRY in parts:
+        variant = {name: str(variants.folder_of(name, out / "retrievers")) for name in variants.VARIANTS}
+        geometry.keep(out, {"mini-clip": None, **variant})
 
 
 def draw(parts: Mapping[str, Part], out: Path) -> str:
@@ -42,8 +48,10 @@ def draw(parts: Mapping[str, Part], out: Path) -> str:
     text = ""
     for part in parts.values():
         text += tables.table(part, records)
+        if part.name == GEOMETRY and (found := geometry.kept(out)):
+            text += f"What the retrievers are, on {geometry.TASK}:\n\n{geometry.table(found)}\n"
         text += "".join(f"![]({path.name})\n\n" for path in plots.draw(part, records, out))
-    write_text(out / "study.md", text)
+    write_text(out / "tables.md", text)
     return text
 
 

@@ -11,15 +11,22 @@ at once, and how much texts differ in that: `common`, beside `own`, which is wha
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grapebench.files import write_text
+
 if TYPE_CHECKING:
     from grapebench.records import Retriever, Task
+
+KEPT = "geometry.json"
+TASK = "flickr30k-cn"
 
 
 @dataclass(frozen=True)
@@ -115,26 +122,54 @@ def of_retriever(retriever: Retriever, task: Task, limit: int = 1000) -> Geometr
     return measure(images, text_vectors([captions[image] for image in ids], retriever, store))
 
 
-def main() -> int:
+def of_name(retriever: str | None, task: str, suite: str, data: Path | None = None) -> Geometry:
+    """Of a retriever, as `grapebench run` takes it, on the default split of a task."""
     from grapebench import catalog
     from grapebench.datasets import Place, load_task
     from grapebench.retrieval import open_retriever
 
+    card = catalog.task_card(task).card
+    split = (card.mini if suite == "mini" else card.full).default_split
+    place = None if data is None else Place.of(data)
+    return of_retriever(open_retriever(retriever, suite), load_task(card, suite, split, place))
+
+
+def kept(out: Path) -> dict[str, Geometry]:
+    """By the retriever's name, what `keep` wrote; empty where it has not."""
+    path = out / KEPT
+    return {name: Geometry(**one) for name, one in json.loads(path.read_text()).items()} if path.is_file() else {}
+
+
+def keep(out: Path, retrievers: Mapping[str, str | None]) -> None:
+    """Measure those retrievers, by name, that are not kept yet."""
+    found = kept(out)
+    for name, retriever in retrievers.items():
+        if name not in found:
+            found[name] = of_name(retriever, TASK, "mini")
+            rounded = {one: {key: round(v, 4) for key, v in asdict(found[one]).items()} for one in found}
+            write_text(out / KEPT, json.dumps(rounded, indent=1) + "\n")
+
+
+def table(found: Mapping[str, Geometry]) -> str:
+    """A retriever a line."""
+    columns = [field.name for field in fields(Geometry)]
+    text = f"| retriever | {' | '.join(name.replace('_', ' ') for name in columns)} | risk |\n"
+    text += f"|---|{'---:|' * (len(columns) + 1)}\n"
+    for name, one in found.items():
+        text += f"| {name} | {' | '.join(f'{value:.3f}' for value in [*asdict(one).values(), one.risk])} |\n"
+    return text
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="flickr30k-cn")
+    parser.add_argument("--task", default=TASK)
     parser.add_argument("--suite", default="mini", choices=("mini", "full"))
     parser.add_argument("--data", type=Path, help="where the official files are")
     parser.add_argument("--retriever", action="append", help="as in `grapebench run`; may be repeated")
     arguments = parser.parse_args()
-    card = catalog.task_card(arguments.task).card
-    suite = card.mini if arguments.suite == "mini" else card.full
-    place = None if arguments.data is None else Place.of(arguments.data)
-    task = load_task(card, arguments.suite, suite.default_split, place)
-    for number, name in enumerate(arguments.retriever or [None]):
-        found = of_retriever(open_retriever(name, arguments.suite), task)
-        if not number:
-            print(f"| {task.name} | {' | '.join(asdict(found))} | risk |\n|---|{'---|' * (len(asdict(found)) + 1)}")
-        print(f"| {name or 'the default'} | {' | '.join(f'{v:.3f}' for v in [*asdict(found).values(), found.risk])} |")
+    asked = {name or "the default": name for name in arguments.retriever or [None]}
+    place = (arguments.task, arguments.suite, arguments.data)
+    print(table({name: of_name(retriever, *place) for name, retriever in asked.items()}), end="")
     return 0
 
 

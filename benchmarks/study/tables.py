@@ -50,43 +50,62 @@ def table(part: Part, records: Mapping[Run, Record]) -> str:
         return _heading(part, found) + _transfer(part, records)
     if part.name == "answers":
         return _heading(part, found) + _answers(part, records)
-    head = ["task", "setting", "seeds", "R@1", "R@10", "gain", "p", f"p to {part.control}" if part.control else ""]
-    head += [f"{name} +" for name in COSINES.values()]
-    head += ["common share", "facts", "known pairs", "repetition", "unusable", "tokens", "stopped", "minutes"]
-    drop = None if part.control else 7
     lines = []
     for place in dict.fromkeys(row.place for row in found):
         start = before.get(place)
         if start is not None:
-            alone = Row(place[0], _frozen_name(place[1]), (start,), place[0])
-            lines.append(_line(alone, before))
-        lines += [_line(row, before) for row in found if row.place == place]
-    note = "Similarities of trained models are gains over the frozen one, whose own stand in its line.\n\n"
-    return _heading(part, found) + note + markdown(head, lines, drop)
+            lines.append(Row(place[0], _frozen_name(place[1]), (start,), place[0]))
+        lines += [row for row in found if row.place == place]
+    return _heading(part, found) + "".join(some(part, lines, before) for some in (_recall, _cosines, _wording))
 
 
 def _frozen_name(geometry: str) -> str:
     return f"{geometry}, frozen" if geometry else "frozen"
 
 
-def _line(row: Row, before: Mapping[tuple[str, str], Record]) -> list[str]:
-    trained = all(record["run"]["steps"] for record in row.records)
-    share = common_share(row, before) if trained else None
-    return [
-        row.task,
-        row.setting,
-        str(len(row.records)),
-        *(percent(row.spread(figure)) for figure in ("R@1", "R@10")),
-        percent(gain(row, before, "R@10"), "+") if trained else "",
-        p_value(row.p),
-        p_value(row.p_control),
-        *(number(gain(row, before, figure) if trained else row.spread(figure), 3) for figure in COSINES),
-        "" if share is None else f"{share:.2f}",
-        *(percent(row.spread(figure)) for figure in ("facts", "known_pairs", "repetition", "unusable")),
-        number(row.spread("tokens"), 1),
-        str(sum(record["reason"] != "finished" for record in row.records)) if trained else "",
-        number(row.spread(_minutes), 1),
+def _is_trained(row: Row) -> bool:
+    return all(record["run"]["steps"] for record in row.records)
+
+
+def _recall(part: Part, lines: Sequence[Row], before: Mapping[tuple[str, str], Record]) -> str:
+    head = ["task", "setting", "seeds", "R@1", "R@10", "gain", "p", f"p to {part.control}", "stopped", "minutes"]
+
+    def cells(row: Row) -> list[str]:
+        trained = _is_trained(row)
+        return [
+            *(percent(row.spread(figure)) for figure in ("R@1", "R@10")),
+            percent(gain(row, before, "R@10"), "+") if trained else "",
+            p_value(row.p),
+            p_value(row.p_control),
+            str(sum(record["reason"] != "finished" for record in row.records)) if trained else "",
+            number(row.spread(_minutes), 1),
+        ]
+
+    made = [[row.task, row.setting, str(len(row.records)), *cells(row)] for row in lines]
+    return markdown(head, made, None if part.control else 7)
+
+
+def _cosines(part: Part, lines: Sequence[Row], before: Mapping[tuple[str, str], Record]) -> str:
+    note = "Cosines; of trained models what they gained over the frozen one, whose own stand in its line.\n\n"
+    made = []
+    for row in lines:
+        trained = _is_trained(row)
+        share = common_share(row, before) if trained else None
+        shown = (gain(row, before, figure) if trained else row.spread(figure) for figure in COSINES)
+        signed = [number(one, 3, "+" if trained else "") for one in shown]
+        made.append([row.task, row.setting, *signed, "" if share is None else f"{share:.2f}"])
+    return note + markdown(["task", "setting", *COSINES.values(), "common share"], made)
+
+
+def _wording(part: Part, lines: Sequence[Row], before: Mapping[tuple[str, str], Record]) -> str:
+    shares = ("facts", "known_pairs", "repetition", "unusable")
+    made = [
+        [row.task, row.setting, *(percent(row.spread(figure)) for figure in shares), number(row.spread("tokens"), 1)]
+        for row in lines
     ]
+    return "Wording, in percent.\n\n" + markdown(
+        ["task", "setting", *(share.replace("_", " ") for share in shares), "tokens"], made
+    )
 
 
 def _minutes(record: Record) -> float | None:
@@ -178,8 +197,8 @@ def percent(value: Spread | None, sign: str = "") -> str:
     return _said(value, lambda one: f"{100 * one:{sign}.1f}", lambda one: f"{100 * one:.1f}")
 
 
-def number(value: Spread | None, digits: int) -> str:
-    return _said(value, lambda one: f"{one:.{digits}f}", lambda one: f"{one:.{digits}f}")
+def number(value: Spread | None, digits: int, sign: str = "") -> str:
+    return _said(value, lambda one: f"{one:{sign}.{digits}f}", lambda one: f"{one:.{digits}f}")
 
 
 def p_value(p: float | None) -> str:

@@ -135,20 +135,23 @@ def test_tables_say_what_the_records_hold(
     monkeypatch.setattr(study, "plan", small)
     assert study.main(["--out", str(tmp_path), "--only", "rewards"]) == 0
     printed = capsys.readouterr().out
-    assert (tmp_path / "study.md").read_text() == printed
-    head, frozen, linear, similarity = (
-        [cell.strip() for cell in line.strip("| ").split("|")]
-        for line in printed.splitlines()
-        if line.startswith("| ") and "---" not in line
+    assert (tmp_path / "tables.md").read_text() == printed
+    recall, cosines, wording = (
+        [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in block.splitlines() if "---" not in line]
+        for block in printed.split("\n\n")
+        if block.startswith("| ")
     )
+    head, frozen, linear, similarity = recall
     record = kept.read(tmp_path)[work.key(Run("cirr").frozen)]
     assert frozen[head.index("R@10")] == f"{100 * record['test']['cirr']['greedy']['R@10']:.1f}"
     assert (linear[1], similarity[1]) == ("rank-linear", "similarity")
-    assert linear[head.index("positive +")] == "0.100 ± 0.000"
-    assert linear[head.index("common share")] == "0.50"
     assert float(linear[head.index("p")]) < 0.05
     assert similarity[head.index("p to similarity")] == ""
     assert linear[head.index("minutes")] == "2.0 ± 0.0"
+    head, frozen, linear, _ = cosines
+    assert (frozen[head.index("positive")], linear[head.index("positive")]) == ("0.500", "+0.100 ± 0.000")
+    assert linear[head.index("common share")] == "0.50"
+    assert wording[2][wording[0].index("facts")] == "50.0 ± 0.0"
     for name in ("rewards.png", "rewards-inflation.png", "rewards-course.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
         assert f"![]({name})" in printed
