@@ -23,11 +23,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from study import geometry, kept, plots, running, tables, variants, work
+from study import geometry, kept, latency, plots, running, tables, variants, work
 from study.plan import Part, plan
 
 from grapebench.files import write_text
 
+ANSWERS = "answers"
+"""The part that asks what several answers cost."""
 GEOMETRY = "geometry"
 """The part that compares retrievers."""
 
@@ -35,6 +37,8 @@ GEOMETRY = "geometry"
 def run_all(parts: Mapping[str, Part], out: Path, keep: bool = False) -> None:
     """Perform every run that is not kept yet and that no other process performs; a run of several parts once."""
     running.run_all(list(dict.fromkeys(run for part in parts.values() for run in part.runs())), work, out, keep)
+    if ANSWERS in parts:
+        latency.keep(out)
     if GEOMETRY in parts:
         variant = {name: str(variants.folder_of(name, out / "retrievers")) for name in variants.VARIANTS}
         geometry.keep(out, {"mini-clip": None, **variant})
@@ -45,12 +49,12 @@ def draw(parts: Mapping[str, Part], out: Path) -> str:
     there = kept.read(out)
     runs = dict.fromkeys(run for part in parts.values() for run in part.runs())
     records = {run: there[key] for run in runs if (key := work.key(run)) in there}
-    text = ""
+    times, text = latency.kept(out), ""
     for part in parts.values():
-        text += tables.table(part, records)
+        text += tables.table(part, records, times)
         if part.name == GEOMETRY and (found := geometry.kept(out)):
             text += f"What the retrievers are, on {geometry.TASK}:\n\n{geometry.table(found)}\n"
-        text += "".join(f"![]({path.name})\n\n" for path in plots.draw(part, records, out))
+        text += "".join(f"![]({path.name})\n\n" for path in plots.draw(part, records, times, out))
     write_text(out / "tables.md", text)
     return text
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw(part: Part, records: Mapping[Run, Record], folder: Path) -> list[Path]:
+def draw(part: Part, records: Mapping[Run, Record], times: Mapping[str, float], folder: Path) -> list[Path]:
     """The pictures of a part; none where nothing of it is kept, or no frozen model to set it beside."""
     before = tables.frozen(records)
     found = [row for row in tables.rows(part, records) if row.place in before]
@@ -25,7 +25,7 @@ def draw(part: Part, records: Mapping[Run, Record], folder: Path) -> list[Path]:
     if part.name == "transfer":
         return [_saved(_transfer, folder / "transfer.png", part, records)]
     if part.name == "answers":
-        return [_saved(_answers, folder / "answers.png", part, records)]
+        return [_saved(_answers, folder / "answers.png", part, records, times)] if times else []
     paths = [_saved(_gains, folder / f"{part.name}.png", part, found, before)]
     if part.name in ("rewards", "geometry"):
         paths.append(_saved(_inflation, folder / f"{part.name}-inflation.png", part, found, before))
@@ -135,22 +135,26 @@ def _transfer(axes: Axes, part: Part, records: Mapping[Run, Record]) -> None:
     axes.set_title(f"{part.question}\nR@10 over the frozen model, points", fontsize=10)
 
 
-def _answers(axes: Axes, part: Part, records: Mapping[Run, Record]) -> None:
+def _answers(axes: Axes, part: Part, records: Mapping[Run, Record], times: Mapping[str, float]) -> None:
     """A colour each rewriter: a star for its greedy answer, lines for K sampled ones."""
-    found = tables.ways(part, records)
+    found = [row for row in tables.ways(part, records) if tables.milliseconds(row, times) is not None]
     for number, (task, setting) in enumerate(dict.fromkeys((row.task, row.setting) for row in found)):
         for way, style in (("mean", "o-"), ("best", "^:"), ("greedy", "*")):
             some = [row for row in found if (row.task, row.setting) == (task, setting) and row.way.startswith(way)]
-            points = [(x.mean, y.mean) for row in some if (x := row.spread("ms")) and (y := row.spread("R@10"))]
+            points = [(tables.milliseconds(row, times), y.mean) for row in some if (y := row.spread("R@10"))]
             label = f"{task}, {setting}: {'greedy' if way == 'greedy' else f'{way} of K'}"
             axes.plot([x for x, _ in points], [100 * y for _, y in points], style, color=f"C{number % 10}", label=label)
     axes.set_xscale("log")
-    axes.set_xlabel("milliseconds a query")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.set_xlabel("milliseconds of one core a query")
     axes.set_ylabel("R@10, percent")
-    _finish(axes, part)
+    _finish(axes, part, aside=True)
 
 
-def _finish(axes: Axes, part: Part) -> None:
+def _finish(axes: Axes, part: Part, aside: bool = False) -> None:
+    """The legend stands in the picture, or beside it."""
     axes.set_title(part.question, fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(loc="best", frameon=False, fontsize=8)
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if aside else {"loc": "best"}
+    axes.legend(frameon=False, fontsize=8, **place)

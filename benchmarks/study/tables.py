@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from study import latency
 from study.plan import Part, Run
 from study.seeds import Record, Row, Spread, spread, with_p
 
@@ -40,8 +41,8 @@ def common_share(row: Row, before: Mapping[tuple[str, str], Record]) -> float | 
     return None if positive is None or others is None or positive.mean <= 0 else others.mean / positive.mean
 
 
-def table(part: Part, records: Mapping[Run, Record]) -> str:
-    """A setting a line, the frozen model first; empty where nothing is kept yet."""
+def table(part: Part, records: Mapping[Run, Record], times: Mapping[str, float]) -> str:
+    """A setting a line, the frozen model first; empty where nothing is kept yet. `times` are those of `latency`."""
     before = frozen(records)
     found = with_p(rows(part, records), before, part.control)
     if not found:
@@ -49,7 +50,7 @@ def table(part: Part, records: Mapping[Run, Record]) -> str:
     if part.name == "transfer":
         return _heading(part, found) + _transfer(part, records)
     if part.name == "answers":
-        return _heading(part, found) + _answers(part, records)
+        return _heading(part, found) + _answers(part, records, times)
     lines = []
     for place in dict.fromkeys(row.place for row in found):
         start = before.get(place)
@@ -162,15 +163,28 @@ def _ways(test: Record) -> list[str]:
     return [name for name, value in test.items() if isinstance(value, dict)]
 
 
-def _answers(part: Part, records: Mapping[Run, Record]) -> str:
-    lines = [
-        [row.task, row.setting, row.way, *(percent(row.spread(f"R@{k}")) for k in (1, 10)), number(row.spread("ms"), 1)]
-        for row in ways(part, records)
-    ]
+def answers_of(row: Row) -> int:
+    """How many answers a way samples; 0 for a greedy one."""
+    return 0 if row.way == "greedy" else int(row.way.rpartition("-")[2])
+
+
+def milliseconds(row: Row, times: Mapping[str, float]) -> float | None:
+    """Of a query's answers, where that was timed."""
+    return times.get(latency.key(row.task, row.setting != "frozen", answers_of(row)))
+
+
+def _answers(part: Part, records: Mapping[Run, Record], times: Mapping[str, float]) -> str:
+    lines = []
+    for row in ways(part, records):
+        ms = milliseconds(row, times)
+        recalls = (percent(row.spread(f"R@{k}")) for k in (1, 10))
+        written = number(row.spread("tokens"), 1)
+        lines.append([row.task, row.setting, row.way, *recalls, written, "" if ms is None else f"{ms:.1f}"])
     note = (
-        "mean-K searches with the mean vector of K sampled answers; best-K is an oracle that chooses by the label.\n\n"
+        "mean-K searches with the mean vector of K sampled answers; best-K is an oracle that chooses by the label. "
+        "Tokens are written for one query; ms of one core, asked in batches.\n\n"
     )
-    return note + markdown(["task", "rewriter", "answers", "R@1", "R@10", "ms a query"], lines)
+    return note + markdown(["task", "rewriter", "answers", "R@1", "R@10", "tokens", "ms"], lines)
 
 
 def _heading(part: Part, found: Iterable[Row]) -> str:

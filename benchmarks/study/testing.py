@@ -51,26 +51,34 @@ class Probe:
             check_seen(self.task, replace(found, seen=seen_of(catalog.rewriter_card(str(trained)))), False)
         return found
 
+    def asked(self, rewriter: LoadedRewriter, seed: int, report: Report) -> tuple[Query, ...]:
+        """The queries as the rewriter is given them, reference images in words."""
+        from grapebench.evaluation.measure import captioned
+        from grapebench.retrieval.store import EmbeddingStore
+        from grapebench.rewriters.captioners import open_captioner
+        from grapebench.rewriters.setup import Setup
+
+        if rewriter.captioner is None:
+            return self.queries
+        task = self.task
+        setup = Setup(task.suite, task.family, seed, task.root, task=task.name)  # type: ignore[arg-type]
+        captioner = open_captioner(rewriter.captioner, setup)
+        return tuple(captioned(task, self.queries, self.retriever, captioner, EmbeddingStore(), report))
+
     def figures(self, rewriter: LoadedRewriter, seed: int, report: Report) -> dict[str, Any]:
         """All that is kept of one way to answer, as JSON; `ranks` are those of the queries in their order."""
         from grapebench.evaluation import figures, inflation
-        from grapebench.evaluation.measure import attach, captioned
+        from grapebench.evaluation.measure import attach
         from grapebench.evaluation.metrics import mean, success_at
         from grapebench.evaluation.protocols import protocol_named
         from grapebench.evaluation.search import settled, side
         from grapebench.retrieval.encode import gallery_vectors, search_vectors
         from grapebench.retrieval.searcher import Searcher
         from grapebench.retrieval.store import EmbeddingStore
-        from grapebench.rewriters.captioners import open_captioner
-        from grapebench.rewriters.setup import Setup
         from grapebench.rewriters.store import RewriteStore, rewrite_all
 
-        task, queries, embeddings = self.task, self.queries, EmbeddingStore()
+        task, queries, embeddings = self.task, self.asked(rewriter, seed, report), EmbeddingStore()
         protocol = replace(protocol_named(task.protocol), image_to_text=False)
-        if rewriter.captioner is not None:
-            setup = Setup(task.suite, task.family, seed, task.root, task=task.name)  # type: ignore[arg-type]
-            captioner = open_captioner(rewriter.captioner, setup)
-            queries = tuple(captioned(task, queries, self.retriever, captioner, embeddings, report))
         attach(rewriter, Searcher(task.gallery, self.retriever, embeddings))
         for _ in rewriter.rewriter.rewrite(queries[:1]):
             pass  # a model is loaded now, and not while it is timed

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from study import kept, work
-from study.plan import Cell, Part, Run, base, plan
+from study import geometry, kept, latency, work
+from study.plan import TWO, Cell, Part, Run, base, plan
 
 from grapebench import files
 
@@ -169,11 +171,19 @@ def test_the_whole_plan_is_drawn_from_whatever_is_there(
     assert "## rewards (" in capsys.readouterr().out
     for run in runs[12:]:
         kept.append(tmp_path, made_up(run))
+    times = {
+        latency.key(task, trained, k): 2.5 + k for task in TWO for trained in (False, True) for k in latency.COUNTS
+    }
+    (tmp_path / latency.KEPT).write_text(json.dumps(times))
+    figures = dict.fromkeys((field.name for field in fields(geometry.Geometry)), 0.125)
+    (tmp_path / geometry.KEPT).write_text(json.dumps({"hot": figures}))
     assert study.main(["--out", str(tmp_path), "--draw"]) == 0
     printed = capsys.readouterr().out
     for name in plan():
         assert f"## {name}\n" in printed
         assert (tmp_path / f"{name}.png").is_file()
+    assert re.search(r"\| cirr \| frozen \| mean-8 \|.*\| 10\.5 \|", printed)
+    assert "| hot | 0.125 |" in printed
     assert not performed
 
 
