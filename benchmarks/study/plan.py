@@ -111,7 +111,7 @@ class Part:
     question: str
     cells: tuple[Cell, ...]
     control: str
-    """The setting that the others are tested against."""
+    """The setting that the others are tested against; of several words with a comma, the last."""
     axis: str = ""
     """What its settings are numbers of; '' where they are names."""
     shared: bool = field(default=False)
@@ -177,6 +177,8 @@ def plan() -> dict[str, Part]:
         _part(
             "data", "How many queries are enough?", TWO, "train_queries", (32, 128, 512, None), None, "training queries"
         ),
-        Part("geometry", "Is it the retriever's geometry that makes similarity inflate?", tuple(geometry), ""),
+        Part(
+            "geometry", "Is it the retriever's geometry that makes similarity inflate?", tuple(geometry), "similarity"
+        ),
     )
     return {part.name: part for part in parts}

@@ -82,12 +82,12 @@ def p_of(tests: Sequence[Record], others: Sequence[Record], pairing: Record) -> 
 
 def with_p(rows: Sequence[Row], frozen: Mapping[tuple[str, str], Record], control: str = "") -> list[Row]:
     """The rows with their p-values. `frozen` are the records of the frozen model by task and geometry; a row that has
-    none there is left without."""
-    controls = {row.tested_on: row for row in rows if row.setting == control}
+    none there is left without. A row's control is that of its task and geometry."""
+    controls = {row.place: row for row in rows if row.setting.rpartition(", ")[2] == control}
     against_frozen: list[float | None] = []
     against_control: list[float | None] = []
     for row in rows:
-        before, other = frozen.get(row.place), controls.get(row.tested_on)
+        before, other = frozen.get(row.place), controls.get(row.place)
         pairing = None if before is None else before["test"][row.tested_on]
         against_frozen.append(None if pairing is None else p_of(row.tests, [pairing["greedy"]], pairing))
         alone = pairing is None or other is None or other is row

@@ -76,3 +76,17 @@ def test_a_table_is_corrected_as_a_whole() -> None:
 
 def test_without_the_frozen_model_there_is_no_p() -> None:
     assert with_p([Row("t", "a", tuple(SEEDS), "t")], {})[0].p is None
+
+
+def test_a_control_is_of_the_same_geometry() -> None:
+    def bent(some: list[Any]) -> tuple[Any, ...]:
+        return tuple(one | {"run": one["run"] | {"geometry": "hot"}} for one in some)
+
+    rows = [
+        Row("t", "mini-clip, a", tuple(SEEDS), "t"), Row("t", "mini-clip, b", tuple(OTHERS), "t"),
+        Row("t", "hot, a", bent(OTHERS), "t"), Row("t", "hot, b", bent(SEEDS), "t"),
+    ]  # fmt: skip
+    found = with_p(rows, {("t", ""): FROZEN, ("t", "hot"): FROZEN}, control="b")
+    raw = [p_of(one.tests, other.tests, FROZEN["test"]["t"]) for one, other in (rows[:2], rows[2:])]
+    assert [found[0].p_control, found[2].p_control] == holm(raw)
+    assert found[1].p_control is found[3].p_control is None
