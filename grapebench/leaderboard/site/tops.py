@@ -1,0 +1,77 @@
+"""The best images of each query of a result, from wherever its run is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grapebench import files
+from grapebench.errors import UserError
+from grapebench.evaluation import trec
+from grapebench.leaderboard.results import RUN_FILE, Result
+from grapebench.leaderboard.store import Stored, folder_of
+from grapebench.records import Query
+
+DEPTH = 10
+"""How many images of each query the site shows."""
+
+Tops = dict[str, tuple[str, ...]]
+"""Query id to the ids of its best images, best first."""
+
+
+def tops(stored: Stored, store: Path) -> Tops | None:
+    """From the run file beside the result, or that of the same result in the user's `store`; None where neither is.
+
+    A run counts only where its hash is the one that the result names. Raises UserError where it is no run.
+    """
+    result = stored.result
+    for folder in (stored.folder, _place(result, store)):
+        path = folder / RUN_FILE
+        if path.is_file() and files.sha256_file(path) == result.files.get(RUN_FILE):
+            return _best(path)
+    return None
+
+
+def _place(result: Result, store: Path) -> Path:
+    return folder_of(store, result.suite, result.task, result.retriever.name, result.rewriter.name, result.id)
+
+
+def _best(path: Path) -> Tops:
+    run = trec.read_run(path)
+    # Stable, so that equal scores keep the order of the file, which is that of the gallery.
+    order = np.lexsort((-run.score, run.query))
+    queries = run.query[order]
+    starts = np.searchsorted(queries, np.arange(len(run.queries)))
+    ends = np.minimum(np.searchsorted(queries, np.arange(len(run.queries)), side="right"), starts + DEPTH)
+    images = run.image[order]
+    return {
+        query: tuple(run.images[place] for place in images[start:end].tolist())
+        for query, start, end in zip(run.queries, starts.tolist(), ends.tolist(), strict=True)
+    }
+
+
+def require_known(found: Tops, images: frozenset[str], path: Path) -> None:
+    """UserError where a run names an image that is not searched."""
+    strangers = {image for some in found.values() for image in some} - images
+    if strangers:
+        raise UserError(f"the run names images outside the gallery, such as {min(strangers)!r}", file=path)
+
+
+def require_agreement(found: Tops, queries: Sequence[Query], rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """UserError where many right images stand elsewhere than their ranks say.
+
+    Another machine may turn round two nearly equal scores, so that one in a hundred may differ.
+    """
+    positives = {query.id: frozenset(query.positives) for query in queries}
+    ranks = {row["query_id"]: row["rank"] for row in rows if row.get("rank") is not None and not row.get("equal")}
+    wrong = 0
+    for name, rank in ranks.items():
+        images = found.get(name, ())
+        place = next((number for number, image in enumerate(images, 1) if image in positives[name]), DEPTH + 1)
+        wrong += min(place, DEPTH + 1) != min(rank, DEPTH + 1)
+    if wrong > len(ranks) / 100:
+        what = f"searching again puts {wrong:,} of {len(ranks):,} right images elsewhere than the ranks say"
+        raise UserError(what, file=path)
