@@ -33,19 +33,19 @@ class Source:
     task: Task
 
 
-def open_source(result: str, dataset: str, data: Path | None) -> Source:
+def open_source(result: str, dataset: str | None, data: Path | None) -> Source:
     """The result that `result` names (a folder, an id or its beginning), with its task's annotations.
 
     `data` is the folder of the official files; without it the remembered place is taken. Raises UserError where the
-    result is not whole or was changed, where its task is not read by the loader `dataset`, and where it does not answer
-    every query of the split as the annotation files have it.
+    result is not whole or was changed, and where the annotation files are not those that it was made with. With
+    `dataset` also where its task is not read by that loader, and where it does not answer every query of the split.
     """
     folder = store.resolve(result, [results_dir(), store.published_dir()])
     found = store.load(folder, hashes=True)
     place = None if data is None else Place.of(data.expanduser())
-    card = _card(found, dataset)
+    card = catalog.task_card(found.task).card if dataset is None else _card(found, dataset)
     task = load_task(card, found.suite, found.split, place, images=False, protocol=found.protocol)
-    if found.queries != len(task.queries):
+    if dataset is not None and found.queries != len(task.queries):
         what = f"result {found.id} answers {found.queries:,} queries of the {len(task.queries):,} of {task.split}"
         raise UserError(what, file=folder, fix="make it without --limit")
     if found.data.dataset != task.dataset.fingerprint:
@@ -69,6 +69,14 @@ def ranked(source: Source, name: str, asked: Sequence[str], known: Collection[st
     Raises UserError where the result lacks the file, and where the file leaves out one of `asked`, has another, or
     names an id that is not `known`.
     """
+    found = scored(source, name, asked, known)
+    return {query: images[:depth] for query, (images, _) in found.items()}
+
+
+def scored(
+    source: Source, name: str, asked: Sequence[str], known: Collection[str]
+) -> dict[str, tuple[list[str], np.ndarray]]:
+    """The same, but all ids of each, with their scores `(ids,)`; equal ones as they stand in the file."""
     path = source.folder / name
     if name not in source.result.files:
         raise UserError(f"the result holds no {name}", file=source.folder, fix="make it again with its command")
@@ -83,12 +91,11 @@ def ranked(source: Source, name: str, asked: Sequence[str], known: Collection[st
     ):
         if names:
             raise UserError(f"the run has {what} {_some(names)}", file=path)
-    # Equal scores stay as they stand in the file.
-    best_first = run.image[np.lexsort((-run.score, run.query))]
+    best_first = np.lexsort((-run.score, run.query))
     ends = np.cumsum(np.bincount(run.query))
     found = {
-        query: [run.images[image] for image in answers[:depth].tolist()]
-        for query, answers in zip(run.queries, np.split(best_first, ends[:-1]), strict=True)
+        query: ([run.images[image] for image in run.image[rows].tolist()], run.score[rows])
+        for query, rows in zip(run.queries, np.split(best_first, ends[:-1]), strict=True)
     }
     return {one: found[one] for one in asked}
 
