@@ -67,6 +67,9 @@ class TaskCard(Card):
     """Published training sets that hold images of the test split, and what is known of it."""
     revision: int = 1
     """Raised whenever data, protocol or metric change the numbers."""
+    overall: bool = True
+    """Whether it counts in the board's table over all tasks; one beside the benchmark's own (a control, another gallery
+    of the same data) does not."""
     languages: tuple[str, ...]
     licence: str
     source: str

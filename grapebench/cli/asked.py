@@ -31,6 +31,15 @@ AllowSeen = Annotated[
     typer.Option("--allow-seen", help="Search images that the rewriter has seen; the result is marked."),
 ]
 
+Plot = Annotated[
+    Path | None, typer.Option("--plot", help="Draw it into this file (.png, .svg, .pdf).")
+]
+NamedTask = Annotated[
+    str | None,
+    typer.Option("--task", help="The task whose newest results are meant, where rewriters are named."),
+]
+NamedSuite = Annotated[str, typer.Option("--suite", help="mini or full, where rewriters are named.")]
+
 TrainSuite = Annotated[
     str | None, typer.Option("--suite", help="mini, the generated miniature, or full.", show_default="mini")
 ]
@@ -75,3 +84,18 @@ def _options(card: TaskCard, languages: str | None) -> dict[str, Any] | None:
     if not names:
         raise UserError("--languages names no language", fix="name some, such as --languages de,zh")
     return {"languages": names}
+
+
+def folders(named: list[str], task: str | None, suite: str) -> list[Path]:
+    """Where results lie that are named by folder or id; with a task, by the names of rewriters."""
+    from grapebench.errors import UserError
+    from grapebench.leaderboard import choice, store
+    from grapebench.paths import results_dir
+
+    stores = [results_dir(), store.published_dir()]
+    if task is not None:
+        return choice.newest_together(named, task, suite, stores)
+    try:
+        return [store.resolve(name, stores) for name in named]
+    except UserError as error:
+        raise UserError(str(error), fix="to name rewriters instead, add --task") from None

@@ -25,6 +25,7 @@ from grapebench.cli import (
     score,
     show,
     train,
+    verify,
     world,
 )
 from grapebench.errors import UserError
@@ -55,6 +56,7 @@ app.command()(run.run)
 app.command()(score.score)
 app.command()(show.show)
 app.command()(compare.compare)
+app.command()(verify.verify)
 app.command()(headroom.headroom)
 app.command()(listing.tasks)
 app.command()(listing.rewriters)

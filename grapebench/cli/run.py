@@ -203,18 +203,23 @@ def _print_tables(found: list[Result], store: Path) -> None:
     """For each group of comparable results: what this call made, then all that is known beside it."""
     from rich.console import Console
 
-    from grapebench.leaderboard import board, render
+    from grapebench.leaderboard import board, render, standings
     from grapebench.leaderboard import store as results
 
     known, broken = results.find([store, results.published_dir()])
     for problem in broken:
         print(f"warning: left out: {problem}", file=sys.stderr)
     console = Console()
+    folders = {one.result.id: one.folder for one in known}
     for key in dict.fromkeys(map(board.comparable, found)):
         mine = [result for result in found if board.comparable(result) == key]
         console.print(render.results(mine))
         # Without public labels there is no table.
-        for table in board.tables(one.result for one in known if board.comparable(one.result) == key):
+        beside = board.tables(one.result for one in known if board.comparable(one.result) == key)
+        tables, unusable = standings.stand(beside, folders, ())
+        for problem in unusable:
+            print(f"warning: without a rank: {problem}", file=sys.stderr)
+        for table in tables:
             console.print(render.terminal(table, [result.id for result in mine]))
             if table.parts:
                 console.print(render.parts(table))

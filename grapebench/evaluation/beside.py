@@ -14,8 +14,11 @@ from grapebench.evaluation.figures import ImagePlaces, Places, Sheet
 from grapebench.evaluation.measure import Measured
 from grapebench.evaluation.protocols import Protocol
 from grapebench.leaderboard import artifacts, results
-from grapebench.records import Gallery, Query
+from grapebench.records import Gallery, Query, Rewrite
 from grapebench.rewriters import answers, output
+
+CAPTION = "caption "
+"""What the reasons begin with where it was a caption that never came."""
 
 
 def write_files(
@@ -101,26 +104,46 @@ def _tally(reasons: Iterable[str | None]) -> dict[str, int]:
 def result_fields(
     protocol: Protocol, queries: Sequence[Query], groups: Mapping[str, str], measured: Measured
 ) -> dict[str, Any]:
-    """All that is computed from places and similarities, by field of the result; empty where there are no labels."""
-    fallbacks = _tally(r.fallback for r in measured.rewrites)
-    unanswered = _tally(answers.unanswered(rewrite) for rewrite in measured.rewrites)
-    unanswered |= {f"caption {reason}": count for reason, count in sorted(measured.uncaptioned.items())}
-    undetected = _tally(r.trace.get(output.UNDETECTED) for r in measured.rewrites)
-    told: dict[str, Any] = {"fallbacks": fallbacks, "undetected": undetected, "unanswered": unanswered}
+    """All that is computed from rewrites, places and similarities, by field of the result."""
+    told: dict[str, Any] = dict(tallies(measured.rewrites, measured.uncaptioned))
     if measured.sides is None:
         nothing: dict[str, Any] = {name: {} for name in ("metrics", "metrics_before", "intervals", "deltas")}
-        return nothing | told | {"ties": 0.0, "inflation": None}
-    sheets: list[list[Sheet]] = []
-    metrics: list[dict[str, float]] = []
-    for side in measured.sides:
-        both = [figures.query_sheet(protocol, queries, side.places, groups)]
-        both += [figures.image_sheet(protocol, side.back)] if side.back is not None else []
-        sheets.append(both)
-        metrics.append(figures.figures(protocol, both, side.places))
-    before, after = metrics
-    bounds, changes = figures.share_intervals(sheets[1]), figures.difference_intervals(*sheets)
+        return told | nothing | {"ties": 0.0, "inflation": None}
+    before, after = measured.sides
+    both = tuple(sheets(protocol, queries, groups, side.places, side.back) for side in measured.sides)
     similarities = [inflation.summary(inflation.figures(side.examined)) for side in measured.sides]
     return told | {
+        **figure_fields(protocol, (both[0], both[1]), (before.places, after.places)),
+        "ties": tie_rate(after.examined.ranking.equal),
+        "inflation": results.Inflation(before=similarities[0], after=similarities[1]),
+    }
+
+
+def tallies(rewrites: Sequence[Rewrite], uncaptioned: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Fallbacks, detections that failed and answers that never came, by reason."""
+    unanswered = _tally(answers.unanswered(rewrite) for rewrite in rewrites)
+    return {
+        "fallbacks": _tally(rewrite.fallback for rewrite in rewrites),
+        "undetected": _tally(rewrite.trace.get(output.UNDETECTED) for rewrite in rewrites),
+        "unanswered": unanswered | {f"{CAPTION}{reason}": count for reason, count in sorted(uncaptioned.items())},
+    }
+
+
+def sheets(
+    protocol: Protocol, queries: Sequence[Query], groups: Mapping[str, str], places: Places, back: ImagePlaces | None
+) -> list[Sheet]:
+    """What the figures of one form of the queries are means of: of queries and, where images ask as well, of images."""
+    found = [figures.query_sheet(protocol, queries, places, groups)]
+    return found + ([figures.image_sheet(protocol, back)] if back is not None else [])
+
+
+def figure_fields(
+    protocol: Protocol, sheets: tuple[Sequence[Sheet], Sequence[Sheet]], places: tuple[Places, Places]
+) -> dict[str, Any]:
+    """All figures with their intervals and differences; each pair is before rewriting and after it."""
+    before, after = (figures.figures(protocol, one, where) for one, where in zip(sheets, places, strict=True))
+    bounds, changes = figures.share_intervals(sheets[1]), figures.difference_intervals(*sheets)
+    return {
         "metrics": after,
         "metrics_before": before,
         "intervals": {key: results.Interval(low=bounds[key][0], high=bounds[key][1]) for key in after if key in bounds},
@@ -129,6 +152,9 @@ def result_fields(
             for key in after
             if key in changes
         },
-        "ties": float(np.count_nonzero(measured.sides[1].examined.ranking.equal)) / len(queries),
-        "inflation": results.Inflation(before=similarities[0], after=similarities[1]),
     }
+
+
+def tie_rate(equal: np.ndarray) -> float:
+    """The share of queries `(queries,)` where another image scored as the best positive."""
+    return float(np.count_nonzero(equal)) / len(equal)

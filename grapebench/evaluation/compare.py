@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from grapebench.errors import UserError
 from grapebench.evaluation import figures
 from grapebench.evaluation.figures import ImagePlaces, Places, Sheet
 from grapebench.evaluation.protocols import protocol_named
-from grapebench.evaluation.significance import holm, paired_p
+from grapebench.evaluation.significance import holm, pairs_p
 from grapebench.leaderboard import artifacts, results, rows, store
 from grapebench.leaderboard.results import Result
 from grapebench.records import Query
@@ -32,6 +32,7 @@ _SHARED: tuple[tuple[str, Callable[[Result], object]], ...] = (
     ("images' hash", lambda result: (result.data.images or "none")[:12]),
 )
 """What two results must have in common, in the order in which a difference is told."""
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,12 @@ class Scored:
     ids: tuple[str, ...]
     """Of the queries."""
     goodness: np.ndarray
-    """`(queries,)`: minus the rank, or the average precision where a whole category is right."""
+    """See the function of this name."""
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """How much each query counts in the headline, `(queries,)`; None where all count the same."""
+        return self.sheets[0].weights
 
     @property
     def name(self) -> str:
@@ -114,42 +120,57 @@ def read(folder: Path) -> Scored:
         sheets=tuple(sheets),
         headline={key: found[key] for sheet in sheets for key in sheet.values},
         ids=asked.ids,
-        goodness=-places.rank if places.precision is None else places.precision,
+        goodness=goodness(places),
     )
+
+
+def goodness(places: Places) -> np.ndarray:
+    """By what queries are won and lost, `(queries,)`: minus the rank, or the average precision where there is one."""
+    return -places.rank if places.precision is None else places.precision
+
+
+def outcomes(gains: np.ndarray) -> tuple[int, int, int]:
+    """How many queries were won, tied and lost, by how much the goodness of each grew, `(queries,)`."""
+    # Rounded, because the mean of three equal precisions is not always that precision.
+    gains = np.round(gains, _DIGITS)
+    wins, losses = int(np.count_nonzero(gains > 0)), int(np.count_nonzero(gains < 0))
+    return wins, len(gains) - wins - losses, losses
 
 
 def read_queries(folder: Path, result: Result) -> Asked:
     """Read what figures over queries are means of. Raises UserError where the result came without ranks."""
     table = rows.ranks(folder)
-    places = _places(table)
-    # All that figures need of a query: the image it is drawn with, and the part of the data it belongs to.
-    categories = table.get("category", [""] * len(table["query_id"]))
-    columns = zip(table["query_id"], table["cluster"], table["language"], categories, strict=True)
-    queries = [
-        Query(name, "", (image,), language, category=category or "") for name, image, language, category in columns
-    ]
-    sheet = figures.query_sheet(protocol_named(result.protocol), queries, places, result.groups)
+    places = read_places(table)
+    sheet = figures.query_sheet(protocol_named(result.protocol), read_rows(table), places, result.groups)
     return Asked(tuple(table["query_id"]), places, sheet)
 
 
-def _places(table: dict[str, list[Any]]) -> Places:
-    """What `beside.write_files` wrote of the places after rewriting."""
+def read_rows(table: Mapping[str, Any]) -> list[Query]:
+    """All that figures need of each query: the image it is drawn with, and the part of the data it belongs to."""
+    categories = table.get("category", [""] * len(table["query_id"]))
+    columns = zip(table["query_id"], table["cluster"], table["language"], categories, strict=True)
+    return [Query(name, "", (image,), language, category=category or "") for name, image, language, category in columns]
+
+
+def read_places(columns: Mapping[str, Any], suffix: Literal["", "_before"] = "") -> Places:
+    """What `beside.write_files` wrote of the places after rewriting, or before it; columns are lists or arrays."""
 
     def column(name: str) -> np.ndarray | None:
-        return np.array(table[name], dtype=np.float64) if name in table else None
+        return np.array(columns[name + suffix], dtype=np.float64) if name + suffix in columns else None
 
     def by_grade(kind: str) -> np.ndarray | None:
-        found = [np.array([np.inf if rank is None else rank for rank in table[f"{kind}_grade_{g}"]]) for g in grades]
-        return np.stack(found) if found else None
+        found = [column(f"{kind}_grade_{grade}") for grade in grades]
+        # No such image: null in the file.
+        return np.stack([np.nan_to_num(ranks, nan=np.inf) for ranks in found if ranks is not None]) if found else None
 
     grades = [
         name.removeprefix("rank_grade_")
-        for name in table
+        for name in columns
         if name.startswith("rank_grade_") and not name.endswith("_before")
     ]
-    has_subsets = any(name.startswith("subset_rank_grade_") for name in table)
+    has_subsets = any(name.startswith("subset_rank_grade_") for name in columns)
     return Places(
-        rank=np.array(table["rank"]),
+        rank=np.array(columns[f"rank{suffix}"]),
         subset_rank=column("subset_rank"),
         grades=np.array([float(grade) for grade in grades]) if grades else None,
         grade_rank=by_grade("rank"),
@@ -162,14 +183,18 @@ def _image_places(folder: Path) -> ImagePlaces:
     path = folder / results.PER_IMAGE_FILE
     if not path.is_file():
         raise UserError("this published result holds no ranks", file=path, fix="its command makes the whole result")
-    table = artifacts.read_table(path)
-    images = table["image_id"]
-    return ImagePlaces(
-        images=tuple(images),
-        languages=tuple(table.get("language", [""] * len(images))),
-        rank=np.array(table["rank"]) if "rank" in table else None,
-        precision=np.array(table["average_precision"]) if "average_precision" in table else None,
-    )
+    return read_image_places(artifacts.read_table(path))
+
+
+def read_image_places(columns: Mapping[str, Any], suffix: Literal["", "_before"] = "") -> ImagePlaces:
+    """The same of the way back."""
+
+    def column(name: str) -> np.ndarray | None:
+        return np.array(columns[name + suffix]) if name + suffix in columns else None
+
+    images = columns["image_id"]
+    languages = tuple(columns.get("language", [""] * len(images)))
+    return ImagePlaces(tuple(images), languages, rank=column("rank"), precision=column("average_precision"))
 
 
 def require_comparable(first: Scored, second: Scored) -> None:
@@ -195,26 +220,31 @@ def compare(base: Scored, others: Sequence[Scored], *, seed: int = 0) -> list[Co
     """
     for other in others:
         require_comparable(base, other)
-    tests = [_p_values(base, other, seed) for other in others]
-    adjusted = {key: holm([test[key] for test in tests]) for key in base.headline}
+    tests = _p_values(base, others, seed)
+    adjusted = {key: holm(tests[key]) for key in base.headline}
     found = []
-    for place, (other, p) in enumerate(zip(others, tests, strict=True)):
+    for place, other in enumerate(others):
         bounds = figures.difference_intervals(base.sheets, other.sheets)
         changes = {
-            key: Change(base.headline[key], other.headline[key], *bounds[key], p[key], adjusted[key][place])
+            key: Change(base.headline[key], other.headline[key], *bounds[key], tests[key][place], adjusted[key][place])
             for key in base.headline
         }
-        wins, losses = (int(np.count_nonzero(sign * (other.goodness - base.goodness) > 0)) for sign in (1, -1))
-        found.append(Comparison(other, wins, len(base.ids) - wins - losses, losses, changes))
+        found.append(Comparison(other, *outcomes(other.goodness - base.goodness), changes))
     return found
 
 
-def _p_values(base: Scored, other: Scored, seed: int) -> dict[str, float]:
-    return {
-        key: paired_p(new.values[key] - old.values[key], new.clusters, new.weights, seed=seed)
-        for old, new in zip(base.sheets, other.sheets, strict=True)
-        for key in new.values
-    }
+def _p_values(base: Scored, others: Sequence[Scored], seed: int) -> dict[str, list[float]]:
+    """By figure, of each of the others, by the test and the flips of the board."""
+    found = {}
+    pairs = np.array([(0, place) for place in range(1, len(others) + 1)])
+    for place, sheet in enumerate(base.sheets):
+        images = np.unique(np.asarray(sheet.clusters), return_inverse=True)[1]
+        weights = 1.0 if sheet.weights is None else sheet.weights
+        for key in sheet.values:
+            columns = [one.sheets[place].values[key] * weights for one in (base, *others)]
+            sums = np.stack([np.bincount(images, weights=column) for column in columns], axis=1)
+            found[key] = pairs_p(sums, pairs, seed=seed).tolist()
+    return found
 
 
 def examples(base: Scored, comparison: Comparison, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

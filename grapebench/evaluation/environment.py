@@ -40,11 +40,12 @@ def _checkout(folder: Path) -> tuple[str | None, bool | None]:
     """Commit and whether there are changes; a package installed inside some other project's checkout is in none."""
     if not (folder / ".git").exists():
         return None, None
-    commit, status = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain")
+    commit, status = git(folder, "rev-parse", "HEAD"), git(folder, "status", "--porcelain")
     return (commit.strip() if commit else None), (None if status is None else bool(status.strip()))
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def git(folder: Path, *arguments: str) -> str | None:
+    """What git prints; None where it fails or is not there."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):

@@ -80,8 +80,8 @@ def cluster(query: Query) -> str:
     return query.positives[0]
 
 
-def query_sheet(protocol: Protocol, queries: Sequence[Query], places: Places, groups: Mapping[str, str]) -> Sheet:
-    """Text-to-image figures, in the order of `protocol.query_keys`; `groups` is category to group."""
+def query_values(protocol: Protocol, places: Places) -> dict[str, np.ndarray]:
+    """What text-to-image figures are means of, `(queries,)` each, in the order of `protocol.query_keys`."""
     values: dict[str, np.ndarray] = {}
     if protocol.relevance == "graded":
         grades, ranks, subset_ranks = places.grades, places.grade_rank, places.grade_subset_rank
@@ -99,6 +99,12 @@ def query_sheet(protocol: Protocol, queries: Sequence[Query], places: Places, gr
         if places.subset_rank is not None:
             values |= {f"R_subset@{k}": metrics.success_at(places.subset_rank, k) for k in protocol.subset_ks}
         values["MRR"] = metrics.reciprocal_rank(places.rank)
+    return values
+
+
+def query_sheet(protocol: Protocol, queries: Sequence[Query], places: Places, groups: Mapping[str, str]) -> Sheet:
+    """Text-to-image figures, in the order of `protocol.query_keys`; `groups` is category to group."""
+    values = query_values(protocol, places)
     clusters = [cluster(query) for query in queries]
     if protocol.by == "language":
         return Sheet(values, clusters, ([query.language for query in queries],), macro=True)

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from grapebench.errors import UserError
 from grapebench.evaluation.protocols import protocol_named
 from grapebench.evaluation.search import Listings, Side, listings, settled, side
+from grapebench.evaluation.ways import Vectors
 from grapebench.records import Query, Retriever, Rewrite, Task
 from grapebench.retrieval.searcher import Searcher
 from grapebench.rewriters import LoadedRewriter
@@ -28,7 +31,7 @@ class Measured:
     """Everything that a result is written from, in the order of the queries."""
 
     rewrites: list[Rewrite]
-    sides: tuple[Side, ...] | None
+    sides: tuple[Side, Side] | None
     """With the raw query text, and with the rewrites; None where the labels are not public."""
     listings: Listings
     """What the rewrites found."""
@@ -59,10 +62,8 @@ def measure(
     A rewriter with a method `attach` is given a `Searcher` first. Without labels only the rewrites are searched, and
     nothing is ranked; UserError where a rewrite then asks for the best of its parts.
     """
-    from grapebench.retrieval.encode import gallery_vectors, query_vectors, search_vectors
     from grapebench.retrieval.store import EmbeddingStore
 
-    protocol = protocol_named(task.protocol)
     embeddings = EmbeddingStore()
     if captioner is not None:
         queries = captioned(task, queries, retriever, captioner, embeddings, report)
@@ -72,21 +73,14 @@ def measure(
     between = time.perf_counter()
     if not labelled:
         _refuse_best(rewriter, rewrites)
-    known = (task.gallery, retriever, embeddings)
-    images = gallery_vectors(*known, report=partial(report, "encoding images"))
-    raw = [Rewrite(query.id, texts=(query.text,)) for query in queries]
-    before = query_vectors(raw, *known, report=partial(report, "encoding queries")) if labelled else None
-    after = search_vectors(rewrites, *known, report=partial(report, "encoding rewrites"))
+    vectors = encode(task, queries, rewrites, retriever, embeddings, labelled, report)
     encoded = time.perf_counter()
     rendered = getattr(rewriter.rewriter, "rendered_sha256", None)
-    sides = None
-    if before is not None:
-        after = settled(task.gallery, queries, after, images)
-        sides = tuple(side(protocol, task.gallery, queries, vectors, images) for vectors in (before, after))
+    sides, found = search(task, queries, vectors)
     return Measured(
         rewrites=rewrites,
         sides=sides,
-        listings=listings(protocol, task.gallery, queries, after, images),
+        listings=found,
         rewritten=rewritten,
         rewrite_seconds=between - started,
         encode_seconds=encoded - between,
@@ -94,6 +88,48 @@ def measure(
         uncaptioned={} if captioner is None else captioner.unanswered,
         rendered_sha256=rendered(queries) if callable(rendered) else None,
     )
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What is searched with, and what is searched."""
+
+    before: np.ndarray | None
+    """Of the raw query texts, `(queries, dimension)`; None where the labels are not public."""
+    after: Vectors
+    """Of the rewrites."""
+    images: np.ndarray
+    """Of the gallery, `(gallery, dimension)`."""
+
+
+def encode(
+    task: Task,
+    queries: Sequence[Query],
+    rewrites: Sequence[Rewrite],
+    retriever: Retriever,
+    embeddings: EmbeddingStore,
+    labelled: bool,
+    report: Report,
+) -> Encoded:
+    """Vectors of the gallery, the queries' own texts and the rewrites, through the store."""
+    from grapebench.retrieval.encode import gallery_vectors, query_vectors, search_vectors
+
+    known = (task.gallery, retriever, embeddings)
+    images = gallery_vectors(*known, report=partial(report, "encoding images"))
+    raw = [Rewrite(query.id, texts=(query.text,)) for query in queries]
+    before = query_vectors(raw, *known, report=partial(report, "encoding queries")) if labelled else None
+    return Encoded(before, search_vectors(rewrites, *known, report=partial(report, "encoding rewrites")), images)
+
+
+def search(task: Task, queries: Sequence[Query], vectors: Encoded) -> tuple[tuple[Side, Side] | None, Listings]:
+    """Places before and after, where the labels are public, and what the rewrites found."""
+    protocol, gallery, images, after = protocol_named(task.protocol), task.gallery, vectors.images, vectors.after
+    sides = None
+    if vectors.before is not None:
+        after = settled(gallery, queries, after, images)
+        ranked = [side(protocol, gallery, queries, one, images) for one in (vectors.before, after)]
+        sides = (ranked[0], ranked[1])
+    return sides, listings(protocol, gallery, queries, after, images)
 
 
 def attach(rewriter: LoadedRewriter, searcher: Searcher) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grapebench.evaluation.protocols import PROTOCOLS
@@ -35,6 +35,36 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Versus:
+    """A row against a baseline, paired by query."""
+
+    delta: Figure
+    """Of the main figure."""
+    p: float | None = None
+    """Two-sided, by sign flips of whole images, after Holm's correction over the rows of the table that are compared
+    with the same baseline; None where there were no ranks to test, and then nothing is counted either."""
+    wins: int = 0
+    """Queries whose right image stands higher than with the baseline, or whose average precision is higher where a
+    whole category is right; with several seeds by the mean over each side's."""
+    ties: int = 0
+    losses: int = 0
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What rewriting took, the mean over the seeds of a row or over the tasks of a rewriter."""
+
+    read: float
+    """Tokens that the rewriter's model read, a query."""
+    written: float
+    """Tokens that it wrote, a query."""
+    ms: float | None
+    """Milliseconds a query; None where that is not known."""
+    money: float
+    """For all queries of a task, in the currency of the card's prices; 0 where no price is known."""
+
+
+@dataclass(frozen=True)
 class Row:
     """One rewriter in a table, all its seeds together."""
 
@@ -44,10 +74,30 @@ class Row:
     """One for each seed, by seed."""
     figures: dict[str, Figure]
     """Those that all its results have."""
-    delta: Figure | None
-    """Of the main figure to the raw query text."""
-    against: tuple[Figure | None, ...] = ()
-    """The same to each of the table's references; None where that is not known. See `references.compared`."""
+    raw: Versus | None
+    """Against searching the raw query text; None where a result does not say."""
+    against: tuple[Versus | None, ...] = ()
+    """Against each of the table's references; None to itself and where that is not known. See `standings.stand`."""
+    rank: int | None = None
+    """1 + the number of ranked rows of the table that are better beyond chance, so that rows which cannot be told
+    apart from the best share the first; None for rows that are not ranked, or came without ranks."""
+
+    @property
+    def delta(self) -> Figure | None:
+        """Of the main figure to the raw query text."""
+        return None if self.raw is None else self.raw.delta
+
+    @property
+    def spent(self) -> Spent:
+        costs = [result.cost for result in self.results]
+        queries = sum(result.queries for result in self.results)
+        times = [one.ms_per_query for one in costs if one.ms_per_query is not None]
+        return Spent(
+            sum(one.prompt_tokens for one in costs) / queries,
+            sum(one.completion_tokens for one in costs) / queries,
+            statistics.fmean(times) if times else None,
+            statistics.fmean(one.money for one in costs),
+        )
 
     @property
     def oracle(self) -> bool:
@@ -110,6 +160,42 @@ class Table:
         if PROTOCOLS[self.first.protocol].by == "language":
             return "language"
         return "group" if set(self.parts) & set(self.first.groups.values()) else "category"
+
+
+@dataclass(frozen=True)
+class Total:
+    """One rewriter over several tasks."""
+
+    label: str
+    rows: Mapping[str, Row]
+    """By task, those that it has."""
+    missing: tuple[str, ...]
+    """Tasks that it lacks, or whose images it had seen."""
+    figure: float
+    """Mean R@10 over the tasks that it has, each counting the same."""
+    delta: float | None
+    """The same of the difference to the raw query text."""
+    rank: float | None
+    """The same of its ranks; None where a row has none."""
+    spent: Spent
+
+
+@dataclass(frozen=True)
+class Overall:
+    """Rewriters over the tasks of one suite, version and retriever, each task by its own protocol and split."""
+
+    tables: tuple[Table, ...]
+    """One a task."""
+    ranked: tuple[Total, ...]
+    """Those that have all tasks, by the mean figure, best first."""
+    partial: tuple[Total, ...]
+    """Those that lack one: not ranked, by name."""
+    oracles: tuple[Total, ...]
+    """Those that look at the answer."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(table.first.task for table in self.tables)
 
 
 def parts(key: str, results: Iterable[Result]) -> tuple[str, ...]:
@@ -229,7 +315,7 @@ def _row(label: str, results: Sequence[Result]) -> Row:
     delta = None
     if deltas:
         delta = over_seeds([d.value for d in deltas], [d.low for d in deltas], [d.high for d in deltas])
-    return Row(label, tuple(results), figures, delta)
+    return Row(label, tuple(results), figures, None if delta is None else Versus(delta))
 
 
 def over_seeds(values: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> Figure:

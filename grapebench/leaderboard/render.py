@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from grapebench.evaluation.protocols import I2T
-from grapebench.leaderboard.board import Figure, Row, Table, shown
+from grapebench.evaluation.significance import ALPHA
+from grapebench.leaderboard.board import Figure, Row, Spent, Table, Versus, shown
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -31,6 +32,29 @@ def percent(figure: Figure) -> str:
 def difference(figure: Figure | None) -> str:
     """`+4.0 [+2.1, +6.0]` in percentage points."""
     return "–" if figure is None else _number(figure, "{:+.1f}")
+
+
+def mark(versus: Versus) -> str:
+    """▲ better and ▼ worse beyond chance, ≈ neither; empty where nothing was tested."""
+    if versus.p is None:
+        return ""
+    return "≈" if versus.p > ALPHA else "▲" if versus.delta.value > 0 else "▼"
+
+
+def record(versus: Versus | None) -> str:
+    """`612/301/107`: queries won, tied and lost."""
+    return "–" if versus is None or versus.p is None else f"{versus.wins}/{versus.ties}/{versus.losses}"
+
+
+def p_value(versus: Versus | None) -> str:
+    if versus is None or versus.p is None:
+        return "–"
+    return "<0.001" if versus.p < 0.001 else f"{versus.p:.3f}"
+
+
+def place(row: Row) -> str:
+    """The rank, or the mark of a row that has none."""
+    return _mark(row.results[0]).strip() or ("–" if row.rank is None else str(row.rank))
 
 
 def _number(figure: Figure, form: str) -> str:
@@ -86,7 +110,9 @@ def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
     To fit 80 characters, the figures' intervals, ties and fallbacks are left to the page.
     """
     one, ids = table.first, set(marked)
+    placed = any(row.rank is not None for row in table.ranked)
     caption = "Percent; Δ in points to the raw query text, paired, with its 95 % interval over images."
+    caption += " #: 1 + the rows that are better beyond chance; what no paired test tells apart shares it." * placed
     caption += f" † {SEEN}." if table.seen else ""
     caption += f" * {ORACLE}." if table.oracles else ""
     rows = []
@@ -95,9 +121,10 @@ def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
             figures = [percent_or_none(row, key, bounds=False) for key in table.keys]
             cells = [cell.replace(" ±", "\n±") for cell in figures] + [difference(row.delta).replace(" [", "\n[")]
             style = "bold" if ids & {result.id for result in row.results} else None
-            rows.append(_Line([row_name(row), *cells], style, last=row is group[-1]))
+            rank = [place(row)] if placed else []
+            rows.append(_Line([*rank, row_name(row), *cells], style, last=row is group[-1]))
     title = f"Leaderboard: {one.task} · suite {one.suite} · {headline(table)}"
-    return _table(title, figure_columns(table), rows, caption)
+    return _table(title, [*(["#"] if placed else []), *figure_columns(table)], rows, caption, name=int(placed))
 
 
 def results(found: Sequence[Result]) -> Group:
@@ -128,18 +155,15 @@ def seen_before(seen: Seen | None) -> str:
 
 
 def cost(row: Row) -> str:
-    """`35 + 12 tokens, 8.1 ms, 0.42 paid`, over all seeds; what is not known is left out.
+    """`35 + 12 tokens, 8.1 ms, 0.42 paid`, over all seeds; what is not known is left out."""
+    return spent(row.spent)
 
-    Tokens and milliseconds are of one query, money is of a whole result; what rounds to nothing is left out.
-    """
-    spent = [result.cost for result in row.results]
-    queries = sum(result.queries for result in row.results)
-    read, written = sum(one.prompt_tokens for one in spent), sum(one.completion_tokens for one in spent)
-    times = [one.ms_per_query for one in spent if one.ms_per_query is not None]
-    money = sum(one.money for one in spent) / len(spent)
-    told = [f"{read / queries:.0f} + {written / queries:.0f} tokens"] if read or written else []
-    told += [f"{sum(times) / len(times):.1f} ms"] if times and sum(times) / len(times) >= 0.05 else []
-    told += [f"{money:.4g} paid"] if money else []
+
+def spent(cost: Spent) -> str:
+    """Tokens and milliseconds are of one query, money is of all of a task; what rounds to nothing is left out."""
+    told = [f"{cost.read:.0f} + {cost.written:.0f} tokens"] if cost.read or cost.written else []
+    told += [f"{cost.ms:.1f} ms"] if cost.ms is not None and cost.ms >= 0.05 else []
+    told += [f"{cost.money:.4g} paid"] if cost.money else []
     return ", ".join(told) or "–"
 
 
@@ -172,8 +196,8 @@ def parts_lines(table: Table) -> list[list[str]]:
     return lines
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[_Line], caption: str = "") -> Group:
-    """A table between its title and caption, which are as wide as the terminal and not as the table."""
+def _table(title: str, columns: Sequence[str], rows: Sequence[_Line], caption: str = "", name: int = 0) -> Group:
+    """A table between its title and caption, which are as wide as the terminal; `name` is the column of names."""
     from rich import box
     from rich.console import Group
     from rich.table import Table as RichTable
@@ -181,8 +205,8 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[_Line], caption: s
 
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, column in enumerate(columns):
-        first = position == 0
-        table.add_column(column, justify="left" if first else "right", no_wrap=first, overflow="fold")
+        whole = position <= name
+        table.add_column(column, justify="left" if position == name else "right", no_wrap=whole, overflow="fold")
     for row in rows:
         # Text of a result is shown as it is, never read as markup.
         table.add_row(*map(Text, row.cells), style=row.style, end_section=row.last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,7 @@ BENCHMARK = "1.0"
 """Version of the rules by which all tasks are measured: raised where the same rewrites of the same data would come to
 other figures. What changes one task alone raises its card's revision. Results are compared within both."""
 RESULT_FILE = "result.json"
+SCHEMA_FILE = "result.schema.json"
 QUERIES_FILE = "queries.jsonl.gz"
 REWRITES_FILE = "rewrites.jsonl.gz"
 PER_QUERY_FILE = "per_query.parquet"
@@ -294,5 +296,10 @@ def result_id(determinants: dict[str, Any]) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of result.json."""
-    return Result.model_json_schema()
+    """The JSON Schema of result.json (draft 2020-12)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Result.model_json_schema()
+
+
+def schema_text() -> str:
+    """The same as the file that is published."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

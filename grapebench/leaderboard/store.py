@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from grapebench import catalog, files
 from grapebench.errors import UserError
 from grapebench.evaluation.protocols import PROTOCOLS
+from grapebench.leaderboard import attribution
 from grapebench.leaderboard.board import main_figure
 from grapebench.leaderboard.results import (
     I2T_RUN_FILE,
@@ -53,6 +54,11 @@ class Stored:
 
     result: Result
     folder: Path
+
+    @property
+    def by(self) -> str | None:
+        """Who submitted it; None where nobody is named. Raises UserError where the file that says so is not whole."""
+        return attribution.read(self.folder)
 
 
 def published_dir() -> Path:
@@ -155,12 +161,14 @@ def resolve(result: str, stores: Sequence[Path]) -> Path:
     return next(iter(matches.values()))
 
 
-def publish(folder: Path, board: Path) -> Path:
+def publish(folder: Path, board: Path, by: str | None = None) -> Path:
     """Copy a result into a board's folder of results, without its run files and the queries' own texts.
 
-    Where it would be too large, more stays out. Where it stands there already, it is left. Raises UserError where the
-    result is not whole, or too large for git even so.
+    Where it would be too large, more stays out. Where it stands there already, it is left. `by` is who submitted it
+    (see `attribution`); without it a folder that says so goes on saying so. Raises UserError where the result is not
+    whole, or too large for git even so.
     """
+    by = by or attribution.read(folder)
     result = load(folder, hashes=True)
     names = [RESULT_FILE, *(name for name in result.files if name not in OPTIONAL)]
     total = sum((folder / name).stat().st_size for name in names)
@@ -177,4 +185,6 @@ def publish(folder: Path, board: Path) -> Path:
     with files.atomic_folder(goal) as temporary:
         for name in names:
             shutil.copyfile(folder / name, temporary / name)
+        if by is not None:
+            (temporary / attribution.FILE).write_text(attribution.text(by), encoding="utf-8")
     return goal

@@ -35,7 +35,7 @@ def test_publish_then_build(place: Path, ids: list[str], capsys: pytest.CaptureF
     page = (place / "board" / "LEADERBOARD.md").read_text(encoding="utf-8")
     link = folders[1].relative_to(place / "board").as_posix()
     assert f"[{ids[1]}]({link})" in page
-    assert page.index("| strip-prefix") < page.index("| raw")
+    assert page.index("| 1 | strip-prefix") < page.index(" | raw |")
     assert "--rewriter rewriters.py:StripPrefix" in page and "suite full" in page
     assert main(["leaderboard", "build", "--results", str(board)]) == 0
     assert (place / "board" / "LEADERBOARD.md").read_text(encoding="utf-8") == page
@@ -45,7 +45,7 @@ def test_the_page_may_stand_elsewhere(place: Path, ids: list[str]) -> None:
     results = place / "home" / "data" / "results"
     assert main(["leaderboard", "build", "--results", str(results), "--out", "pages/board.md"]) == 0
     page = (place / "pages" / "board.md").read_text(encoding="utf-8")
-    (link,) = [line.split("](")[1].split(")")[0] for line in page.splitlines() if line.startswith("| raw")]
+    (link,) = [line.split("](")[1].split(")")[0] for line in page.splitlines() if " | raw | " in line and "](" in line]
     assert (place / "pages" / link / "result.json").is_file(), "links lead to the results from the page's folder"
 
 
@@ -59,6 +59,51 @@ def test_a_broken_result_is_left_out_with_code_1(
     assert f"warning: left out: {folder / 'result.json'}" in capsys.readouterr().err
     page = (place / "board.md").read_text(encoding="utf-8")
     assert ids[1] in page and ids[0] not in page
+
+
+def test_broken_ranks_are_named_and_cost_the_rank_alone(
+    place: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = place / "home" / "data" / "results"
+    path = store.resolve(ids[0], [results]) / "per_query.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert main(["leaderboard", "build", "--results", str(results), "--out", "board.md"]) == 1
+    assert f"warning: without a rank and without tests: {path}: the file is not the one" in capsys.readouterr().err
+    rows = [line for line in (place / "board.md").read_text(encoding="utf-8").splitlines() if line.count("](") == 1]
+    assert [row.split(" | ")[0] for row in rows if row.startswith("|")] == ["| 1", "| –"]
+
+
+def test_check_tells_whether_the_page_is_what_the_results_come_to(
+    place: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = place / "home" / "data" / "results"
+    options = ["--results", str(results), "--out", "board.md"]
+    assert main(["leaderboard", "check", *options]) == 2
+    assert "no such page" in capsys.readouterr().err
+    assert main(["leaderboard", "build", *options]) == 0
+    capsys.readouterr()
+    assert main(["leaderboard", "check", *options]) == 0
+    assert capsys.readouterr().out == "board.md: is what its 2 results come to\n"
+    page = (place / "board.md").read_text(encoding="utf-8")
+    command = f"grapebench leaderboard build --results {results} --out board.md"
+    line = 1 + page[: page.index("| 1 |")].count("\n")
+    for changed, said in (
+        (page.replace("| 1 |", "| 2 |", 1), f"line {line} is not what the results come to"),
+        (page + "more\n", f"it has {page.count(chr(10)) + 1} lines, and its results come to {page.count(chr(10))}"),
+        (page[:-1], "its end differs"),
+    ):
+        (place / "board.md").write_text(changed, encoding="utf-8")
+        assert main(["leaderboard", "check", *options]) == 1
+        assert capsys.readouterr().out == f"board.md: {said}; write it anew: {command}\n"
+    (place / "board.md").write_text(page, encoding="utf-8")
+    (store.resolve(ids[0], [results]) / "rewrites.jsonl.gz").write_bytes(b"")
+    (store.resolve(ids[1], [results]) / "result.json").write_text("{")
+    assert main(["leaderboard", "check", *options]) == 1
+
+
+def test_the_boards_own_page_is_what_its_results_come_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where this fails: `grapebench leaderboard build`, and commit the page with the results."""
+    assert main(["leaderboard", "check"]) == 0, capsys.readouterr()
 
 
 def test_results_without_labels_are_counted_and_left_out(

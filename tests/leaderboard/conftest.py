@@ -133,7 +133,10 @@ def make_result() -> Make:
 
 @pytest.fixture
 def write_ranks() -> Callable[..., Path]:
-    """Write ranks into a folder, of 100 queries of 50 images, so many of which stand among the first ten."""
+    """Write ranks into a folder, of 100 queries of 50 images, so many of which stand among the first ten.
+
+    With the raw query text 40 did.
+    """
 
     def write(folder: Path, r10: float, *, seed: int = 0, **columns: Any) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -143,6 +146,7 @@ def write_ranks() -> Callable[..., Path]:
             "language": ["de" if number % 4 else "zh" for number in range(100)],
             "cluster": [f"i{number // 2}" for number in range(100)],
             "rank": np.where(place < round(100 * r10), 3, 40).astype(np.int32),
+            "rank_before": np.where(np.arange(100) < 40, 3, 40).astype(np.int32),
         }
         artifacts.write_table(folder / PER_QUERY_FILE, table | columns)
         return folder

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from grapebench.cards import TaskCard
+from grapebench.cards import SuiteCard, TaskCard
 from grapebench.evaluation.protocols import PROTOCOLS
-from grapebench.leaderboard import board, markdown, references, render
+from grapebench.leaderboard import board, markdown, render, standings
+from grapebench.leaderboard.building import Board
+from grapebench.leaderboard.overall import overall
 from grapebench.leaderboard.results import Seen
 
 GOLDEN = Path(__file__).with_name("LEADERBOARD.golden.md")
@@ -21,6 +25,7 @@ def card(name: str, **changes: Any) -> TaskCard:
     values = {
         "name": name, "title": f"The task {name}", "about": "", "family": "compose", "dataset": "cirr",
         "protocol": "composed", "languages": ("en",), "licence": "CC-BY-4.0", "source": "a paper", "citation": "",
+        "mini": SuiteCard(default_split="test1" if name == "cirr" else "test", splits={}),
     }  # fmt: skip
     return TaskCard(**values | changes)
 
@@ -65,6 +70,12 @@ def cards() -> dict[str, TaskCard]:
     return {"cirr": card("cirr", published=(published,)), **others}
 
 
+def page_of(
+    tables: list[board.Table], cards: dict[str, TaskCard], links: dict[str, str], guide: str | None = None
+) -> str:
+    return markdown.page(Board(tuple(tables), tuple(overall(tables, cards)), cards, (), ()), links, guide)
+
+
 def test_markdown_is_the_golden_file(
     results: list[Any], cards: dict[str, TaskCard], tmp_path: Path, write_ranks: Any
 ) -> None:
@@ -73,24 +84,86 @@ def test_markdown_is_the_golden_file(
     folders = {result.id: tmp_path / result.id for result in results}
     for seed, result in enumerate(results[:4]):  # the fifth, beside them, came without ranks
         write_ranks(folders[result.id], result.metrics["R@10"], seed=seed)
-    tables, problems = references.compared(board.tables(results), folders, {"llm"})
-    page = markdown.page(tables, cards, links)
+    tables, problems = standings.stand(board.tables(results), folders, {"llm"})
+    page = page_of(tables, cards, links, "../docs/reading.md")
     assert not problems
     assert page == GOLDEN.read_text(encoding="utf-8")
 
 
 def test_the_order_of_the_results_does_not_matter(results: list[Any], cards: dict[str, TaskCard]) -> None:
-    expected = markdown.page(board.tables(results), cards, {})
+    expected = page_of(board.tables(results), cards, {})
     for seed in range(5):
         shuffled = random.Random(seed).sample(results, len(results))
-        assert markdown.page(board.tables(shuffled), cards, {}) == expected
+        assert page_of(board.tables(shuffled), cards, {}) == expected
 
 
 def test_a_new_result_is_a_small_difference(results: list[Any], cards: dict[str, TaskCard], make_result: Any) -> None:
-    before = markdown.page(board.tables(results), cards, {}).splitlines()
-    after = markdown.page(board.tables([*results, make_result("grape", 0.7)]), cards, {}).splitlines()
+    before = page_of(board.tables(results), cards, {}).splitlines()
+    after = page_of(board.tables([*results, make_result("grape", 0.7)]), cards, {}).splitlines()
     assert set(before) <= set(after)
-    assert len(after) == len(before) + 2, "its row and its command"
+    assert len(after) == len(before) + 5, "its row here and over all tasks, intervals, similarities and command"
+
+
+def test_a_new_seed_changes_the_lines_of_its_row(
+    results: list[Any], cards: dict[str, TaskCard], make_result: Any
+) -> None:
+    before = page_of(board.tables(results), cards, {}).splitlines()
+    after = page_of(board.tables([*results, make_result("llm", 0.57, seed=2)]), cards, {}).splitlines()
+    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert len(changed) == 4 and all("llm" in line for line, _ in changed)
+
+
+def test_a_new_result_with_ranks_shifts_few_cells(
+    make_result: Any, write_ranks: Any, cards: dict[str, TaskCard], tmp_path: Path
+) -> None:
+    """Other rows change in their rank and in their p alone."""
+
+    def page(names: dict[str, float]) -> dict[str, list[list[str]]]:
+        made = [make_result(name, value) for name, value in names.items()]
+        folders = {one.id: tmp_path / one.id for one in made}
+        for result in made:
+            if not folders[result.id].exists():
+                write_ranks(folders[result.id], result.metrics["R@10"], seed=len(result.rewriter.name))
+        tables, _ = standings.stand(board.tables(made), folders, {"llm"})
+        cells = [line.split(" | ") for line in page_of(tables, cards, {}).splitlines() if line.startswith("| ")]
+        return {name: [one for one in cells if name in (one[0].removeprefix("| "), one[1])] for name in names}
+
+    names = {"identity": 0.2, "llm": 0.45, "hyde": 0.47, "grape": 0.99}
+    before, after = page(names), page(names | {"another": 0.8})
+    for name in names:
+        assert len(before[name]) == len(after[name]) == 3
+        pairs = zip(*(itertools.chain(*found[name]) for found in (before, after)), strict=True)
+        for old, new in (pair for pair in pairs if pair[0] != pair[1]):
+            assert {len(old), len(new)} <= {3, 5, 6, 7}, f"a rank or a p: {old} -> {new}"
+    ranks = [[found[name][0][0] for name in names] for found in (before, after)]
+    assert ranks == [["| 4", "| 2", "| 2", "| 1"], ["| 5", "| 3", "| 3", "| 1"]]
+
+
+def test_strangers_text_stays_text(make_result: Any, cards: dict[str, TaskCard]) -> None:
+    """Names, commands and hashes come from result files that anybody may send."""
+    name = "<img src=x onerror=alert(1)>|[a](javascript:b) **c** ~~d~~ $e$\u202e\n# f"
+    result = make_result(name, command="``` `x` <script>", fingerprint="9" * 64)
+    environment = result.environment.model_copy(update={"commit": "`](http://x)"})
+    result = result.model_copy(update={"environment": environment})
+    page = page_of(board.tables([result]), cards, {result.id: "results/a b)[c](d)"})
+    shown = "&lt;img src=x onerror=alert(1)&gt;\\|\\[a\\](javascript:b) \\*\\*c\\*\\* \\~\\~d\\~\\~ \\$e\\$ # f"
+    lines = [line for line in page.splitlines() if "img" in line]
+    assert len(lines) == 4 and all(shown in line for line in lines)
+    assert "<img" not in page and "\u202e" not in page
+    assert not re.search(r"(?<!\\)\]\((http|javascript)", page)
+    assert "(results/a%20b%29%5Bc%5D%28d%29)" in page
+    assert "````` ``` `x` <script> `````" not in page and "```` ``` `x` <script> ````" in page
+
+
+def test_seeds_of_one_command_are_one_line(make_result: Any, cards: dict[str, TaskCard]) -> None:
+    made = [make_result("llm", 0.5, seed=seed) for seed in (0, 1, 12)]
+    (line,) = [line for line in page_of(board.tables(made), cards, {}).splitlines() if line.startswith("- llm")]
+    assert "`grapebench run --task cirr --rewriter llm --suite mini --seed 0 --seed 1 --seed 12`" in line
+    assert line.endswith("; " + " ".join(result.id for result in made)) and "at 0123456789" in line
+    odd = [make_result("llm", seed=1), make_result("llm", seed=2, command="grapebench run --seed 2 --task other")]
+    odd.append(make_result("llm", seed=3, command="grapebench run --rewriter 'a --seed 3' --seed 3"))
+    found = page_of(board.tables(odd), cards, {})
+    assert [line.split("`")[1] for line in found.splitlines() if line.startswith("- llm")] == [r.command for r in odd]
 
 
 def test_no_table_mixes_what_cannot_be_compared(make_result: Any) -> None:
@@ -202,7 +275,7 @@ def test_a_figure_that_an_earlier_version_did_not_know_is_left_open(make_result:
 
 
 def test_other_protocols_come_after_the_tasks_own_and_have_a_title(results: list[Any], cards: Any) -> None:
-    page = markdown.page(board.tables(results), cards, {})
+    page = page_of(board.tables(results), cards, {})
     section = page[page.index("### wikipedia") :]
     assert section.index("protocol retrieval") < section.index("#### Protocol category-map")
     assert "#### Protocol retrieval" not in page, "the card's own protocol needs no title"
@@ -282,6 +355,19 @@ def test_terminal_tables_hold_the_same_figures(results: list[Any], width: int) -
     for wanted in ("54.0", "± 1.4", "oracle *", "odd|na<me>`", "+14.0", "20.0", "grape †", "Δ mAP", "Animals", "zh"):
         assert wanted in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_terminal_shows_ranks_where_there_are_some(results: list[Any], tmp_path: Path, write_ranks: Any) -> None:
+    folders = {result.id: tmp_path / result.id for result in results}
+    for seed, result in enumerate(results[:4]):
+        write_ranks(folders[result.id], result.metrics["R@10"], seed=seed)
+    tables, _ = standings.stand(board.tables(results), folders, ())
+    text = printed(render.terminal(next(table for table in tables if table.oracles)))
+    starts = [line.split()[:2] for line in text.splitlines() if len(line.split()) > 6]
+    assert [one for one in starts if one[0] in "12–*"] == [
+        ["1", "llm"], ["–", "odd|na<me>`"], ["2", "identity"], ["*", "oracle"],
+    ]  # fmt: skip
+    assert "shares" in text and "#" not in printed(render.terminal(table_of(results, "cirr", "composed")))
 
 
 def test_names_are_whole_however_many_there_are(make_result: Any) -> None:
