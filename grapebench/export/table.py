@@ -2,55 +2,59 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from grapebench.errors import missing_extra
 from grapebench.leaderboard.results import Result
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pandas
 
 COLUMNS = {
     "suite": "string",
     "task": "string",
     "split": "string",
     "protocol": "string",
-    "limit": "int64",
+    "limit": "Int64",
     "benchmark": "string",
-    "revision": "int64",
+    "revision": "Int64",
     "dataset": "string",
     "retriever": "string",
     "retriever_fingerprint": "string",
     "rewriter": "string",
     "rewriter_fingerprint": "string",
     "captioner": "string",
-    "oracle": "bool",
-    "seen": "bool",
-    "seed": "int64",
+    "oracle": "boolean",
+    "seen": "boolean",
+    "seed": "Int64",
     "result": "string",
-    "queries": "int64",
-    "gallery": "int64",
+    "queries": "Int64",
+    "gallery": "Int64",
     "figure": "string",
     "part": "string",
-    "value": "double",
-    "low": "double",
-    "high": "double",
-    "raw": "double",
-    "delta": "double",
-    "delta_low": "double",
-    "delta_high": "double",
+    "value": "float64",
+    "low": "float64",
+    "high": "float64",
+    "raw": "float64",
+    "delta": "float64",
+    "delta_low": "float64",
+    "delta_high": "float64",
 }
-"""Column to its Arrow type. `part` is the language, category or group that a figure is of, null for the whole; `raw` is
+"""Column to its type in pandas. `part` is the language, category or group that a figure is of, null for the whole; `raw` is
 the figure of the raw query text, `delta` the paired difference to it. Fractions, but for `median_rank`."""
 
 
-def tidy(results: Iterable[Result]) -> pyarrow.Table:
-    """The table, results in their order; `.to_pandas()` makes a data frame of it. Without labels there are no lines."""
-    import pyarrow as pa
+def tidy(results: Iterable[Result]) -> pandas.DataFrame:
+    """The table, results in their order. Without labels there are no lines. Raises UserError without pandas."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise missing_extra("pandas", "tables") from error
 
     lines = [line for result in results for line in _lines(result)]
-    schema = pa.schema([pa.field(name, pa.type_for_alias(alias)) for name, alias in COLUMNS.items()])
-    return pa.Table.from_pylist(lines, schema)
+    return pandas.DataFrame.from_records(lines, columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def _lines(result: Result) -> Iterator[dict[str, Any]]:
@@ -85,21 +89,14 @@ def _lines(result: Result) -> Iterator[dict[str, Any]]:
         yield line
 
 
-def csv(table: pyarrow.Table) -> bytes:
+def csv(frame: pandas.DataFrame) -> bytes:
     """UTF-8 with a head; a null is an empty field, a text that needs it is in quotes."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    out = pa.BufferOutputStream()
-    arrow_csv.write_csv(table, out, arrow_csv.WriteOptions(quoting_style="needed"))
-    return bytes(out.getvalue())
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text.encode()
 
 
-def parquet(table: pyarrow.Table) -> bytes:
+def parquet(frame: pandas.DataFrame) -> bytes:
     """The same with its types."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    out = pa.BufferOutputStream()
-    pq.write_table(table, out, compression="zstd")
-    return bytes(out.getvalue())
+    out = io.BytesIO()
+    frame.to_parquet(out, index=False, compression="zstd")
+    return out.getvalue()

@@ -69,6 +69,7 @@ def page(board: Board, links: Mapping[str, str], guide: str | None = None) -> st
 
     `links` by result id lead to the results' folders, `guide` to the page that says how to read this one.
     """
+    submitters = {one.result.id: one.by for one in board.stored if one.by}
     lines = ["# Leaderboard", "", _ABOUT, "", "## How to read it", ""]
     lines += [f"- {text}" for text in _READING]
     lines += ["", f"More on each of these: {link('reading the leaderboard', guide)}."] if guide else []
@@ -84,7 +85,7 @@ def page(board: Board, links: Mapping[str, str], guide: str | None = None) -> st
             card = board.cards.get(task)
             name = escape(task) + (f": {escape(card.title)}" if card else "")
             lines += ["", f'### {name} <a id="{slug(suite, task)}"></a>']
-            lines += _task(list(tables), card, links)
+            lines += _task(list(tables), card, links, submitters)
     return "\n".join(lines + _published(board.cards)) + "\n"
 
 
@@ -143,11 +144,13 @@ def _cost(spent: Spent, paid: bool) -> list[str]:
     return [whole(tokens), ms, *([f"{spent.money:.4g}" if spent.money else "–"] if paid else [])]
 
 
-def _task(tables: Sequence[Table], card: TaskCard | None, links: Mapping[str, str]) -> list[str]:
+def _task(
+    tables: Sequence[Table], card: TaskCard | None, links: Mapping[str, str], submitters: Mapping[str, str]
+) -> list[str]:
     """The card's own protocol first, then each other one under a title."""
     together: dict[str, list[str]] = {card.protocol: []} if card else {}
     for one in tables:
-        together.setdefault(one.first.protocol, []).extend(_section(one, links))
+        together.setdefault(one.first.protocol, []).extend(_section(one, links, submitters))
     lines: list[str] = []
     for protocol, found in together.items():
         titled = card is not None and protocol != card.protocol
@@ -155,7 +158,7 @@ def _task(tables: Sequence[Table], card: TaskCard | None, links: Mapping[str, st
     return lines
 
 
-def _section(shown: Table, links: Mapping[str, str]) -> list[str]:
+def _section(shown: Table, links: Mapping[str, str], submitters: Mapping[str, str]) -> list[str]:
     lines = ["", escape(headline(shown))]
     keys = shown.keys[: shown.keys.index(shown.main) + 1]
     names = [f"**{figure_name(key)}**" if key == shown.main else figure_name(key) for key in keys]
@@ -173,7 +176,7 @@ def _section(shown: Table, links: Mapping[str, str]) -> list[str]:
         parts = zip(*parts_lines(shown), strict=True)
         head, *found = ([escape(cell) for cell in cells] for cells in parts)
         lines += folded(parts_title(shown), table(["Rewriter", *head[1:]], found))
-    return lines + folded("Commands", [line for row in shown.rows for line in _commands(row, links)])
+    return lines + folded("Commands", [line for row in shown.rows for line in _commands(row, links, submitters)])
 
 
 def _cells(shown: Table, row: Row, keys: Sequence[str], links: Mapping[str, str], paid: bool) -> list[str]:
@@ -261,16 +264,20 @@ def _cosines(row: Row, name: str) -> str:
     return whole(f"{both[0]:.3f} → {both[1]:.3f}")
 
 
-def _commands(row: Row, links: Mapping[str, str]) -> list[str]:
+def _commands(row: Row, links: Mapping[str, str], submitters: Mapping[str, str]) -> list[str]:
     """One line for all seeds, where their commands are the same but for the seed."""
+
+    def made(result: Result) -> tuple[str, ...]:
+        return _but_for_the_seed(result), _commit(result), seen_before(result.seen), submitters.get(result.id, "")
+
     lines = []
-    for _, some in groupby(row.results, key=lambda r: (_but_for_the_seed(r), _commit(r), seen_before(r.seen))):
+    for (*_, by), some in groupby(row.results, key=made):
         results = list(some)
         asked = " ".join(f"--seed {result.seed}" for result in results)
         command = results[0].command.replace(f"--seed {results[0].seed}", asked, 1)
         ids = " ".join(link(r.id, links[r.id]) if r.id in links else escape(r.id) for r in results)
         seen = seen_before(results[0].seen)
-        notes = _commit(results[0]) + (f"; {escape(seen)}" if seen else "")
+        notes = _commit(results[0]) + (f"; {escape(seen)}" if seen else "") + (f"; by {escape(by)}" if by else "")
         lines.append(f"- {escape(row_name(row))}: {code(command)}{notes}; {ids}")
     return lines
 

@@ -54,11 +54,8 @@ class Stored:
 
     result: Result
     folder: Path
-
-    @property
-    def by(self) -> str | None:
-        """Who submitted it; None where nobody is named. Raises UserError where the file that says so is not whole."""
-        return attribution.read(self.folder)
+    by: str | None = None
+    """Who submitted it; None where nobody is named."""
 
 
 def published_dir() -> Path:
@@ -132,11 +129,11 @@ def find(stores: Sequence[Path]) -> tuple[list[Stored], list[UserError]]:
             if path.parent.name.startswith("."):
                 continue  # another process is writing it
             try:
-                result = load(path.parent)
+                one = Stored(load(path.parent), path.parent, attribution.read(path.parent))
             except UserError as error:
                 broken.append(error)
             else:
-                found.setdefault(result.id, Stored(result, path.parent))
+                found.setdefault(one.result.id, one)
     return sorted(found.values(), key=lambda stored: stored.folder.parts[-5:]), broken
 
 

@@ -87,6 +87,14 @@ def test_add_puts_a_verified_result_on_a_board(place: Path, made: Path, capsys: 
     (found,), broken = store.find([place / "board"])
     assert found.by == "Ada & Søn" and not broken
     assert "not checked: ranks against the labels" in told.err
+    assert main(["leaderboard", "build", "--results", "board"]) == 0
+    assert "; by Ada &amp; Søn; " in (place / "LEADERBOARD.md").read_text(encoding="utf-8")
+    assert main(["leaderboard", "site", "--results", "board", "--out", "site"]) == 0
+    (page,) = (path for path in (place / "site").rglob("*.html") if "Ada &amp; Søn" in path.read_text(encoding="utf-8"))
+    assert found.result.id in page.as_posix()
+    (goal / attribution.FILE).write_text("{}")
+    assert store.find([place / "board"])[0] == []
+    (goal / attribution.FILE).write_text(attribution.text("Ada & Søn"))
     assert main(["verify", str(goal)]) == 0
     again = store.publish(goal, place / "another")
     assert attribution.read(again) == "Ada & Søn", "a copy says so too"

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas
 import pytest
 
+from grapebench.errors import UserError
 from grapebench.export import table
 from grapebench.leaderboard import store
 from grapebench.leaderboard.results import Result
@@ -18,7 +20,7 @@ def results(place: Path, make: Callable[..., Path]) -> list[Result]:
 
 
 def test_a_line_for_each_figure_with_all_that_it_depends_on(results: list[Result]) -> None:
-    frame = table.tidy(results).to_pandas()
+    frame = table.tidy(results)
     assert list(frame) == list(table.COLUMNS)
     labelled = results[0]
     assert len(frame) == len(labelled.metrics), "none of the result without labels"
@@ -33,7 +35,7 @@ def test_a_line_for_each_figure_with_all_that_it_depends_on(results: list[Result
 
 def test_parts_stand_in_a_column_of_their_own(results: list[Result]) -> None:
     one = results[0].model_copy(update={"metrics": {"R@1": 0.5, "R@1/de": 0.25, "i2t_R@1/1-a/b": 0.125}})
-    frame = table.tidy([one]).to_pandas()
+    frame = table.tidy([one])
     assert frame.figure.tolist() == ["R@1", "R@1", "i2t_R@1"]
     assert frame.part.fillna("").tolist() == ["", "de", "1-a/b"]
 
@@ -42,7 +44,7 @@ def test_csv_and_parquet_read_back_the_same(results: list[Result]) -> None:
     odd = results[0].model_copy(update={"task": 'a "task",\nwith 引号', "limit": 3})
     lines = table.tidy([results[0], odd])
     read = pandas.read_parquet(io.BytesIO(table.parquet(lines)))
-    pandas.testing.assert_frame_equal(read, lines.to_pandas())
+    pandas.testing.assert_frame_equal(read, lines)
     text = pandas.read_csv(io.BytesIO(table.csv(lines)), dtype={"benchmark": str, "part": str, "captioner": str})
     assert list(text) == list(table.COLUMNS)
     assert set(text.task) == {"cvlue", odd.task}
@@ -52,5 +54,11 @@ def test_csv_and_parquet_read_back_the_same(results: list[Result]) -> None:
 
 
 def test_no_results_are_a_table_of_none() -> None:
-    assert table.tidy([]).num_rows == 0
+    assert len(table.tidy([])) == 0
     assert pandas.read_csv(io.BytesIO(table.csv(table.tidy([])))).empty
+
+
+def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UserError, match=r"grapebench\[tables\]"):
+        table.tidy([])

@@ -257,7 +257,7 @@ def write_result(
         remarks=remarks,
         without="This result came without its ranks and rewrites; its command makes the whole.",
         cost=views.cost(result),
-        environment=views.environment(result),
+        environment=views.environment(result) + ([("Submitted by", stored.by)] if stored.by else []),
         hashes=views.hashes(result, (path.name for path in stored.folder.iterdir())),
         rewriter_json=views.as_json(result.rewriter.model_dump(mode="json")),
         retriever_json=views.as_json(result.retriever.model_dump(mode="json")),
