@@ -42,8 +42,8 @@ COLUMNS = {
     "delta_low": "float64",
     "delta_high": "float64",
 }
-"""Column to its type in pandas. `part` is the language, category or group that a figure is of, null for the whole; `raw` is
-the figure of the raw query text, `delta` the paired difference to it. Fractions, but for `median_rank`."""
+"""Column to its type in pandas. `part` is the language, category or group that a figure is of, null for the whole;
+`raw` is the figure of the raw query text, `delta` the paired difference to it. Fractions, but for `median_rank`."""
 
 
 def tidy(results: Iterable[Result]) -> pandas.DataFrame:

@@ -48,7 +48,8 @@ def test_broken_results_are_named_and_the_rest_is_found(tmp_path: Path, make_res
     assert [one.result.rewriter.name for one in found] == ["whole"]
     said = {Path(str(error.file)).relative_to(tmp_path).parts[3]: str(error) for error in errors}
     expected = {
-        "a": "not a result: Invalid JSON", "b": "suite: Input should be 'mini' or 'full'", "c": f"schema version {SCHEMA_VERSION + 1}",
+        "a": "not a result: Invalid JSON", "b": "suite: Input should be 'mini' or 'full'",
+        "c": f"schema version {SCHEMA_VERSION + 1}",
         "d": "not the hash of the determinants", "e": "a file of the result is missing", "f": "not UTF-8",
         "g": "unknown protocol 'recal'", "h": "mAP, the main figure of category-map, is missing",
     }  # fmt: skip

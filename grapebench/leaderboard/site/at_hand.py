@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grapebench import catalog, files
+from grapebench import catalog
 from grapebench.errors import UserError
+from grapebench.leaderboard.bench import Bench, NotAtHand
 from grapebench.leaderboard.results import Result
 from grapebench.leaderboard.site.tops import DEPTH, Tops
 from grapebench.records import Query, Retriever, Rewrite, Task
@@ -50,40 +51,31 @@ class AtHand:
         }
 
 
-def find(result: Result, asked: bool) -> AtHand | None:
+def find(result: Result, asked: bool, bench: Bench) -> AtHand | None:
     """The data of a result; those of a suite that is not generated only where they are `asked` for.
 
-    None where they are another task's, revision's or version's data. Raises UserError where the data cannot be read.
+    None where they are not at hand, or are another task's, revision's or version's. Raises UserError where what was
+    asked for is not at hand.
     """
-    if result.task not in catalog.task_names() or not (asked or result.suite in GENERATED):
+    if not (asked or result.suite in GENERATED):
         return None
-    from grapebench.datasets import load_task
-
-    card = catalog.task_card(result.task).card
-    suite = getattr(card, result.suite)
-    allowed = {card.protocol, *card.protocols}
-    if suite is None or result.split not in suite.splits or result.protocol not in allowed:
+    try:
+        task = bench.task(result)
+    except NotAtHand as error:
+        if asked and result.suite not in GENERATED:
+            raise UserError(str(error)) from error
         return None
-    task = load_task(card, result.suite, result.split, protocol=result.protocol)
-    if task.dataset.fingerprint != result.data.dataset or not _same_pixels(task, result):
+    # Where vectors were brought along, nothing is known of the pixels.
+    same_pixels = result.data.images is None or bench.pixels(task) == result.data.images
+    if task.dataset.fingerprint != result.data.dataset or not same_pixels:
         return None
-    return AtHand(task, task.queries[: result.limit], _retriever(result))
+    return AtHand(task, task.queries[: result.limit], _retriever(result, bench))
 
 
-def _same_pixels(task: Task, result: Result) -> bool:
-    """Also where vectors were brought along, and nothing is known of the pixels."""
-    known = result.data.images
-    return known is None or files.sha256_json(task.gallery.images.sha256(task.gallery.ids)) == known
-
-
-def _retriever(result: Result) -> Retriever | None:
-    # By the name of a card alone: whatever else a result calls its retriever is not opened.
+def _retriever(result: Result, bench: Bench) -> Retriever | None:
     if result.suite not in GENERATED or result.retriever.name not in catalog.retriever_names():
         return None
-    from grapebench.retrieval import open_retriever
-
     try:
-        found = open_retriever(result.retriever.name, result.suite)
-    except UserError:
+        return bench.retriever(result)
+    except NotAtHand:
         return None
-    return found if found.fingerprint == result.retriever.fingerprint else None

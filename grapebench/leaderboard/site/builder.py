@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from grapebench import files
 from grapebench.errors import UserError
 from grapebench.leaderboard import artifacts, board, building
+from grapebench.leaderboard.bench import Bench
 from grapebench.leaderboard.board import Table
 from grapebench.leaderboard.results import REWRITES_FILE, Result
 from grapebench.leaderboard.site import at_hand, folder, material, pages, pictures, script
@@ -58,11 +59,11 @@ def build(
         shutil.copytree(_HERE / "static", site / "assets", copy_function=shutil.copyfile)
         tables = {board.comparable(table.first): table for table in found.tables}
         groups = _groups(found.stored, tables)
-        shown = []
+        shown, bench = [], Bench()
         for number, (key, members) in enumerate(groups.items()):
             report(f"pages of {members[0].result.task}", number, len(groups))
             group = _Group(slug(key, members[0].result), tables.get(key), members)
-            held = _write_group(site, found, group, store, pictures, report, problems)
+            held = _write_group(site, found, group, store, pictures, bench, report, problems)
             private += [members[0].result.task] if held and members[0].result.suite not in at_hand.GENERATED else []
             shown.append(group)
         report("pages", len(groups), len(groups))
@@ -99,12 +100,19 @@ def _groups(stored: Sequence[Stored], tables: Iterable[tuple[object, ...]]) -> d
 
 
 def _write_group(
-    site: Path, found: Board, group: _Group, store: Path, asked: bool, report: Report, problems: list[str]
+    site: Path,
+    found: Board,
+    group: _Group,
+    store: Path,
+    asked: bool,
+    bench: Bench,
+    report: Report,
+    problems: list[str],
 ) -> bool:
     """All pages of a group; whether the queries' own texts or pictures are among them."""
     first = group.members[0].result
     try:
-        hand = at_hand.find(first, asked)
+        hand = at_hand.find(first, asked, bench)
         names = _pictures(site, hand, report)
     except UserError as error:
         problems.append(f"{first.task}: without pictures: {error}")

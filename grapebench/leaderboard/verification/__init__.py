@@ -14,9 +14,9 @@ from typing import Literal
 
 from grapebench.evaluation.measure import Report
 from grapebench.leaderboard import results
+from grapebench.leaderboard.bench import Bench
 from grapebench.leaderboard.results import Result
-from grapebench.leaderboard.verification import again, bench, layout, recompute, recount, rerun
-from grapebench.leaderboard.verification.bench import Bench
+from grapebench.leaderboard.verification import again, against, layout, recompute, recount, rerun
 from grapebench.leaderboard.verification.findings import Findings
 from grapebench.leaderboard.verification.tables import Tables
 from grapebench.retrieval.store import EmbeddingStore
@@ -60,15 +60,15 @@ class Verifier:
         report: Report,
     ) -> None:
         task = self.bench.task(result)
-        queries = bench.asked(found, result, task)
+        queries = against.asked(found, result, task)
         with found.told():
-            bench.check_rewriter(found, result, task, self.bench)
+            against.check_rewriter(found, result, task, self.bench)
         if queries is None or (tables is None and result.labelled):
             return
         wrongs = len(found.problems)
         if tables is not None:
-            bench.check_rows(found, queries, tables.queries)
-        bench.check_images(found, result, task, self.bench)
+            against.check_rows(found, queries, tables.queries)
+        against.check_images(found, result, task, self.bench)
         if len(found.problems) > wrongs:
             return
         found.checked.append("data")

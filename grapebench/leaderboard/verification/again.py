@@ -19,9 +19,10 @@ from grapebench.evaluation.measure import Report
 from grapebench.evaluation.protocols import I2T, graded_images, protocol_named
 from grapebench.evaluation.search import categories
 from grapebench.leaderboard import artifacts, results
+from grapebench.leaderboard.bench import NotAtHand
 from grapebench.leaderboard.results import Result
 from grapebench.leaderboard.verification import recount, slack
-from grapebench.leaderboard.verification.findings import Findings, NotAtHand, compare, plain, some
+from grapebench.leaderboard.verification.findings import Findings, compare, plain, some
 from grapebench.leaderboard.verification.tables import BEFORE, STEP, Table, Tables
 from grapebench.records import Query, Retriever, Task
 from grapebench.retrieval.fused import Fused

@@ -9,11 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from grapebench.errors import UserError
+from grapebench.leaderboard.bench import NotAtHand, short
 from grapebench.leaderboard.results import RESULT_FILE, Result
-
-
-class NotAtHand(Exception):
-    """Why something cannot be checked here, in words that go on after 'not checked: '."""
 
 
 @dataclass
@@ -74,12 +71,6 @@ class Told:
             found.problems.append(" ".join(str(error).replace(f"{found.folder}/", "").split()))
             return True
         return False
-
-
-def short(value: object) -> str:
-    """A value of a stranger's file in a sentence."""
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}…"
 
 
 def some(names: Sequence[object]) -> str:

@@ -13,8 +13,9 @@ from grapebench import catalog, files
 from grapebench.evaluation.environment import git
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.leaderboard import attribution, results, store
+from grapebench.leaderboard.bench import short
 from grapebench.leaderboard.results import RESULT_FILE, Result
-from grapebench.leaderboard.verification.findings import Findings, short
+from grapebench.leaderboard.verification.findings import Findings
 
 _VERSION = re.compile(r"\d+(\.\d+)*([.+-]?\w+)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")

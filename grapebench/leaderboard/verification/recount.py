@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from grapebench.evaluation.protocols import Protocol, graded_images, protocol_named
 from grapebench.evaluation.search import RUN_DEPTH, TEXTS
 from grapebench.leaderboard import results
+from grapebench.leaderboard.bench import NotAtHand
 from grapebench.leaderboard.results import Result
 from grapebench.leaderboard.verification import lists
-from grapebench.leaderboard.verification.findings import Findings, NotAtHand, some
+from grapebench.leaderboard.verification.findings import Findings, some
 from grapebench.leaderboard.verification.lists import Ranked
 from grapebench.leaderboard.verification.tables import Tables
 from grapebench.records import Query, Task

@@ -15,9 +15,9 @@ from grapebench.evaluation import runner
 from grapebench.evaluation.measure import Report
 from grapebench.evaluation.protocols import protocol_named
 from grapebench.leaderboard import artifacts, results, store
+from grapebench.leaderboard.bench import Bench, NotAtHand, short
 from grapebench.leaderboard.results import Result
-from grapebench.leaderboard.verification.bench import Bench
-from grapebench.leaderboard.verification.findings import Findings, NotAtHand, short
+from grapebench.leaderboard.verification.findings import Findings
 from grapebench.paths import cache_dir, config_dir
 from grapebench.records import Task
 from grapebench.rewriters.setup import Setup

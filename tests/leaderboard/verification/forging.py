@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 
 from grapebench import files
 from grapebench.leaderboard import artifacts, store
+from grapebench.leaderboard.bench import Bench, NotAtHand
 from grapebench.leaderboard.results import Result, result_id
 from grapebench.leaderboard.verification import Findings, Verifier
-from grapebench.leaderboard.verification.bench import Bench
-from grapebench.leaderboard.verification.findings import NotAtHand
 from grapebench.records import Query, Retriever, Rewrite, Task
 from grapebench.retrieval.store import EmbeddingStore
 from grapebench.rewriters import LoadedRewriter
