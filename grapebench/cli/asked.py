@@ -31,9 +31,7 @@ AllowSeen = Annotated[
     typer.Option("--allow-seen", help="Search images that the rewriter has seen; the result is marked."),
 ]
 
-Plot = Annotated[
-    Path | None, typer.Option("--plot", help="Draw it into this file (.png, .svg, .pdf).")
-]
+Plot = Annotated[Path | None, typer.Option("--plot", help="Draw it into this file (.png, .svg, .pdf).")]
 NamedTask = Annotated[
     str | None,
     typer.Option("--task", help="The task whose newest results are meant, where rewriters are named."),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from grapebench.cli import asked
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 400
 """Characters of a text in an example."""
+_WON = ("right image stands higher, as high, or lower", "average precision is higher, the same, or lower")
 
 
 def compare(
@@ -22,37 +24,26 @@ def compare(
         typer.Argument(help="A result's folder, its id, or the beginning of its id; with --task, a rewriter's name."),
     ],
     others: Annotated[list[str], typer.Argument(help="What is compared with it, named in the same ways.")],
-    task: Annotated[
-        str | None, typer.Option(help="The task whose newest results are meant, where rewriters are named.")
-    ] = None,
-    suite: Annotated[str, typer.Option(help="mini or full, where rewriters are named.")] = "mini",
+    task: asked.NamedTask = None,
+    suite: asked.NamedSuite = "mini",
     examples: Annotated[int, typer.Option(min=0, help="How many of the largest gains, and of losses, to show.")] = 0,
+    plot: asked.Plot = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Compare results of the same queries: wins and losses, differences with intervals, and a paired test."""
+    from grapebench import plots
     from grapebench.evaluation import compare as comparing
 
-    base, *rest = [comparing.read(folder) for folder in _folders([baseline, *others], task, suite)]
+    if plot is not None:
+        plots.check(plot)
+    base, *rest = [comparing.read(folder) for folder in asked.folders([baseline, *others], task, suite)]
     found = comparing.compare(base, rest)
+    if plot is not None:
+        plots.draw_comparison(base, found, plot)
     if json:
         _print_json(base, found, examples)
     else:
         _print_tables(base, found, examples)
-
-
-def _folders(named: list[str], task: str | None, suite: str) -> list[Path]:
-    """Where the results lie; with a task, by the names of rewriters."""
-    from grapebench.errors import UserError
-    from grapebench.leaderboard import choice, store
-    from grapebench.paths import results_dir
-
-    stores = [results_dir(), store.published_dir()]
-    if task is not None:
-        return choice.newest_together(named, task, suite, stores)
-    try:
-        return [store.resolve(name, stores) for name in named]
-    except UserError as error:
-        raise UserError(str(error), fix="to name rewriters instead, add --task") from None
 
 
 def _print_json(base: Scored, found: list[Comparison], count: int) -> None:
@@ -116,6 +107,7 @@ def _print_tables(base: Scored, found: list[Comparison], count: int) -> None:
     from rich.text import Text
 
     from grapebench.evaluation import compare as comparing
+    from grapebench.evaluation.protocols import protocol_named
     from grapebench.evaluation.significance import RESAMPLES
     from grapebench.leaderboard.board import main_figure
 
@@ -130,17 +122,22 @@ def _print_tables(base: Scored, found: list[Comparison], count: int) -> None:
     for comparison in found:
         console.print()
         console.print(Text(f"{_described(comparison.other)} against {_described(base)}", style="bold"))
-        better, same, worse = comparison.wins, comparison.ties, comparison.losses
-        console.print(Text(f"{better:,} queries better, {same:,} the same, {worse:,} worse"))
+        wins, ties, losses = comparison.wins, comparison.ties, comparison.losses
+        console.print(Text(f"{wins:,} queries won, {ties:,} tied, {losses:,} lost"))
         _print_figures(console, base, comparison, corrected=len(found) > 1)
         if count:
             for title, rows in zip(("Gain", "Loss"), comparing.examples(base, comparison, count), strict=True):
                 for row in rows:
                     _print_example(console, title, row, _names(base, comparison.other))
-    caption = "Percent; Δ in points, with its 95 % interval by a bootstrap over images. p: two-sided, by a permutation "
+    by_category = protocol_named(one.protocol).relevance == "category"
+    caption = f"Won, tied, lost: queries whose {_WON[by_category]} than with the baseline. "
+    caption += (
+        "Percent; Δ in points, with its 95 % interval by a bootstrap over images. p: two-sided, by a permutation "
+    )
     caption += f"test that swaps all queries of an image together ({RESAMPLES:,} draws, or all where there are fewer)."
     if len(found) > 1:
         caption += f" Holm: corrected for {len(found)} comparisons with the baseline, each figure on its own."
+    caption += " ▲ better and ▼ worse beyond chance, ≈ neither (p above 0.05)."
     caption += " Each row is a test of its own: decide beforehand which one counts. "
     caption += f"The leaderboard goes by {main_figure(one.protocol)}."
     console.print(Text(caption, style="dim italic"))
@@ -166,7 +163,7 @@ def _print_figures(console: Console, base: Scored, comparison: Comparison, corre
     from rich.text import Text
 
     from grapebench.leaderboard import render
-    from grapebench.leaderboard.board import Figure
+    from grapebench.leaderboard.board import Figure, Versus
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Figure", no_wrap=True)
@@ -175,20 +172,18 @@ def _print_figures(console: Console, base: Scored, comparison: Comparison, corre
     for column in ("Δ", "p", *(["p, Holm"] if corrected else [])):
         table.add_column(column, justify="right", no_wrap=True)
     for key, change in comparison.changes.items():
+        delta = Figure(change.delta, change.low, change.high)
+        raw, versus = Versus(delta, change.p), Versus(delta, change.adjusted)
         cells = [
             render.figure_name(key),
             render.percent(Figure(change.base)),
             render.percent(Figure(change.value)),
-            render.difference(Figure(change.delta, change.low, change.high)),
-            _p(change.p),
-            *([_p(change.adjusted)] if corrected else []),
+            f"{render.difference(delta)} {render.mark(versus)}",
+            render.p_value(raw),
+            *([render.p_value(versus)] if corrected else []),
         ]
         table.add_row(*map(Text, cells))
     console.print(table)
-
-
-def _p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _print_example(console: Console, title: str, row: dict[str, Any], names: tuple[str, str]) -> None:

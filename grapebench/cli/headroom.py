@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grapebench.cli.asked import AllowSeen, Data, Languages, Protocol
+from grapebench.cli.asked import AllowSeen, Data, Languages, Plot, Protocol
 
 if TYPE_CHECKING:
     from grapebench.evaluation.headroom import Headroom
@@ -34,7 +33,7 @@ def headroom(
     languages: Languages = None,
     data: Data = None,
     allow_seen: AllowSeen = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw it into this file (.png, .svg, .pdf).")] = None,
+    plot: Plot = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Sample several answers a query and show what the best of them would find: what training has to gain."""

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from grapebench.cli import asked, one_query
+
 if TYPE_CHECKING:
     from rich.console import Group
 
     from grapebench.leaderboard.results import Result
-
-_SHOWN = 400
-"""Characters of a query's own text in the list of queries."""
 
 
 def show(
@@ -21,14 +20,20 @@ def show(
     query: Annotated[str | None, typer.Option(help="Only the query with this id, in full.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many queries to show.")] = 20,
     worst: Annotated[bool, typer.Option("--worst", help="Those that lost most first, not those that gained.")] = False,
+    plot: asked.Plot = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result and then one JSON object a query.")] = False,
 ) -> None:
     """Show a result: its figures, then queries before and after rewriting, the largest gains first."""
     from grapebench.errors import UserError
     from grapebench.leaderboard import rows as rows_of
     from grapebench.leaderboard import store
+    from grapebench.leaderboard.store import Stored
     from grapebench.paths import results_dir
 
+    if plot is not None:
+        from grapebench import plots
+
+        plots.check(plot)
     folder = store.resolve(result, [results_dir(), store.published_dir()])
     found = store.load(folder)
     rows = rows_of.joined(folder, found)
@@ -36,9 +41,12 @@ def show(
         rows = [row for row in rows if row["query_id"] == query]
         if not rows:
             raise UserError(f"result {found.id} has no query {query!r}", file=folder)
+        rows[0] |= one_query.find_images(Stored(found, folder), query)
     elif found.labelled:
         rows = sorted(rows, key=lambda row: (_gain(row), row["query_id"]), reverse=not worst)
     rows = rows[:limit]
+    if plot is not None:
+        plots.draw_result(found, plots.read_sides(folder, found), plot)
     if json:
         _print_json(found, rows)
     else:
@@ -72,9 +80,12 @@ def _print_tables(found: Result, rows: list[dict[str, Any]], in_full: bool) -> N
         from grapebench.evaluation.protocols import PROTOCOLS
         from grapebench.leaderboard.board import main_figure
 
-        console.print(_grid(f"{main_figure(found.protocol)} by {PROTOCOLS[found.protocol].by}", parts))
+        console.print(one_query.grid(f"{main_figure(found.protocol)} by {PROTOCOLS[found.protocol].by}", parts))
     for row in rows:
-        console.print(_query(row, in_full))
+        console.print(one_query.summary(found, row, in_full))
+        if in_full:
+            console.print(one_query.cosines(found, row))
+            console.print(one_query.images(found, row))
 
 
 def _summary(found: Result) -> Group:
@@ -97,10 +108,10 @@ def _summary(found: Result) -> Group:
     if "median_rank" in found.metrics:
         lines["Median rank"] = f"{found.metrics_before['median_rank']:g} → {found.metrics['median_rank']:g}"
     if found.inflation:
-        for name in ("positive", "others", "top_others", "margin"):
+        for name, shown in one_query.COSINES.items():
             before, after = (getattr(side, name) for side in (found.inflation.before, found.inflation.after))
             if before is not None and after is not None:
-                lines[f"Cosine: {name.replace('_', ' ')}"] = f"{before:.3f} → {after:.3f}"
+                lines[f"Cosine: {shown}"] = f"{before:.3f} → {after:.3f}"
     lines["Fallbacks"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.fallbacks.items())) or "none"
     if found.undetected:
         lines["No concepts"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.undetected.items()))
@@ -111,7 +122,7 @@ def _summary(found: Result) -> Group:
     lines["Cost"] = f"{found.cost.prompt_tokens:,} tokens read, {found.cost.completion_tokens:,} written"
     lines["Cost"] += f", {found.cost.money:.4g} paid" if found.cost.money else ""
     lines["Command"] = found.command
-    return _grid(f"Result {found.id}", lines)
+    return one_query.grid(f"Result {found.id}", lines)
 
 
 def _change(found: Result, key: str) -> str:
@@ -138,52 +149,3 @@ def _parts(found: Result) -> Iterator[tuple[str, str]]:
 
     for name in sorted(names, key=place):
         yield ("  " if name in found.groups else "") + name, _change(found, f"{main}/{name}")
-
-
-def _query(row: dict[str, Any], in_full: bool) -> Group:
-    from grapebench.rewriters.recot import CONCEPTS
-
-    lines = {}
-    if "rank" in row:
-        lines["Rank"] = f"{_from_to(row, 'rank')} of {row['candidates']:,}"
-    if "average_precision" in row:
-        before, after = row["average_precision_before"], row["average_precision"]
-        lines["Average precision"] = f"{100 * before:.1f} → {100 * after:.1f}"
-    if row.get("subset_rank") is not None:
-        lines["Subset rank"] = _from_to(row, "subset_rank")
-    for name in row:
-        kind, _, grade = name.partition("_grade_")
-        if grade and not grade.endswith("_before") and row[name] is not None:
-            lines[f"{kind.replace('_', ' ').capitalize()}, grade ≥ {grade}"] = _from_to(row, name)
-    if "text" in row:
-        text = row["text"]
-        lines["Before"] = text if in_full or len(text) <= _SHOWN else text[:_SHOWN] + " …"
-    told = row.get("trace", {})
-    if CONCEPTS in told:
-        lines["Concepts"] = told[CONCEPTS]
-    lines["After"] = row.get("rewrite", "as it came") or "not published with this result"
-    if row.get("fallback"):
-        lines["Fallback"] = row["fallback"]
-    if in_full:
-        lines |= {name: str(value) for name, value in told.items() if name != CONCEPTS}
-        if row.get("raw"):
-            lines["Output"] = row["raw"]
-    about = ", ".join(row[name] for name in ("language", "category") if row.get(name))
-    return _grid(f"Query {row['query_id']}" + (f" ({about})" if about else ""), lines)
-
-
-def _from_to(row: dict[str, Any], name: str) -> str:
-    return f"{row[f'{name}_before']:,} → {row[name]:,}"
-
-
-def _grid(title: str, lines: dict[str, str]) -> Group:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in lines.items():
-        grid.add_row(Text(name), Text(value))
-    return Group(Text(title, style="bold"), grid, "")

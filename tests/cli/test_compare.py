@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from grapebench.cli.main import main
 from grapebench.leaderboard import artifacts
@@ -67,7 +68,9 @@ def test_what_a_person_sees(run: Run, capsys: pytest.CaptureFixture[str]) -> Non
     assert "Compared: words · suite full · split test" in text and "24 images asked for" in text
     assert text.count("against strip-prefix (") == 2 and "p, Holm" in text and "<0.001" in text
     assert "-95.8 [-100.0, -87.5]" in out, "intervals stay in one piece"
-    assert "0 queries better" in text and "corrected for 2 comparisons" in text
+    assert "0 queries won" in text and "corrected for 2 comparisons" in text
+    assert "right image stands higher, as high, or lower than with the baseline" in text
+    assert "-95.8 [-100.0, -87.5] ▼" in out and "≈ neither" in text
     assert text.count("Loss: rank 1 →") == 4, "two of each comparison"
     assert "swap black a" in text and "strip-prefix black d" in text and "raw as it came" in text
     assert main(["compare", *COMPARE, "strip-prefix", "swap"]) == 0
@@ -108,3 +111,20 @@ def test_bad_input(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["compare", *asked]) == 2
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1
+
+
+def test_it_is_drawn(run: Run, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("Raw")
+    run("StripPrefix")
+    assert main(["compare", *COMPARE, "raw", "strip-prefix", "--plot", "found.png"]) == 0
+    assert "queries won" in capsys.readouterr().out
+    with Image.open(place / "found.png") as picture:
+        assert picture.format == "PNG" and picture.width > 1000
+    for asked, said in (
+        (["strip-prefix", "--plot", "found.jpegg"], "found.jpegg: a picture's name ends in its format"),
+        (["strap", "--plot", "none.png"], "no result of rewriter 'strap'"),
+    ):
+        assert main(["compare", *COMPARE, "raw", *asked]) == 2
+        captured = capsys.readouterr()
+        assert said in captured.err and not captured.out
+    assert not (place / "none.png").exists()

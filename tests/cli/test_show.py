@@ -10,6 +10,7 @@ import pytest
 
 from grapebench import files
 from grapebench.cli.main import main
+from grapebench.evaluation import trec
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.leaderboard import artifacts
 from grapebench.leaderboard.results import (
@@ -31,6 +32,7 @@ from grapebench.leaderboard.store import folder_of, publish, resolve
 from grapebench.paths import results_dir
 from grapebench.records import Query, Rewrite
 
+IMAGES = ["first", "target", "[b]third"]
 RANKS = {"gain": (100, 1), "more": (3, 2), "same": (5, 5), "loss": (1, 40), "[bold]odd": (7, 7)}
 
 
@@ -44,9 +46,10 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
 
     def saved(
         protocol: str = "composed", *, labelled: bool = True, more: dict[str, float] | None = None,
-        columns: dict[str, Any] | None = None, **changes: Any,
+        columns: dict[str, Any] | None = None, raw: bool = False, listed: list[list[float]] | None = None,
+        **changes: Any,
     ) -> Result:  # fmt: skip
-        determinants = {"made": protocol}
+        determinants = {"made": protocol, "raw": "yes"} if raw else {"made": protocol}
         name = result_id(determinants)
         folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", name)
         folder.mkdir(parents=True)
@@ -54,13 +57,17 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
         rewrites = [
             Rewrite(
                 query,
-                texts=(f"rewrite of {query}" if query != "same" else queries[2].text,),
+                texts=(queries[number].text if raw or query == "same" else f"rewrite of {query}",),
                 raw="said <so>",
                 trace={"reference caption": "a red star", "concepts": "star; red"},
                 fallback="empty" if query == "gain" else None,
             )
-            for query in RANKS
+            for number, query in enumerate(RANKS)
         ]
+        if listed is not None:
+            # Scores of the same images for every query, best first.
+            columns_of, scores = (np.array([row] * len(RANKS)) for row in zip(*listed, strict=True))
+            trec.write_run(folder / "run.trec.gz", list(RANKS), IMAGES, columns_of.astype(int), scores)
         artifacts.write_queries(folder / "queries.jsonl.gz", queries)
         artifacts.write_rewrites(folder / "rewrites.jsonl.gz", queries, rewrites)
         keys = (*PROTOCOLS[protocol].keys, *(more or {})) if labelled else ()
@@ -159,6 +166,81 @@ def test_one_query_in_full(result: Result, capsys: pytest.CaptureFixture[str]) -
     assert "said <so>" in text and "a red star" in text and "3 → 2" in text
     assert text.count("star; red") == 1
     assert text.count("word") == 200 and "rewrite of gain" not in text
+    assert "▲ won" in text and "Right image" in text
+    assert "▼ lost" in " ".join(lines_of(capsys, result.id, "--query", "loss"))
+    assert "= tied" in " ".join(lines_of(capsys, result.id, "--query", "[bold]odd"))
+    assert "Rewrite none: searched as it came" in lines_of(capsys, result.id, "--query", "same")
+
+
+def test_the_best_images_of_one_query(save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = save(listed=[[1, 0.75], [2, 0.5], [0, 0.25]])
+    shown = lines_of(capsys, made.id, "--query", "more")
+    assert "1 ✓ target 0.7500" in shown and "2 [b]third 0.5000" in shown and "✓ is the right image." in shown
+    said = " ".join(shown)
+    assert "no run of the raw query text is at hand; the result's command with --rewriter identity makes one" in said
+    # Searched as it came: its own search is that of the raw text.
+    assert "1 ✓ target 0.7500 ✓ target 0.7500" in lines_of(capsys, made.id, "--query", "same")
+    raw = save(raw=True, listed=[[0, 0.5], [1, 0.125]])
+    shown = lines_of(capsys, made.id, "--query", "more")
+    assert "1 first 0.5000 ✓ target 0.7500" in shown and "3 first 0.2500" in shown
+    assert not any("at hand" in line for line in shown)
+    assert main(["show", made.id, "--query", "more", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out.splitlines()[1])
+    assert row["best_before"] == [{"image": "first", "score": 0.5}, {"image": "target", "score": 0.125}]
+    assert [one["image"] for one in row["best"]] == ["target", "[b]third", "first"]
+    # A published result has no run, but the user's own of it will do.
+    published = publish(resolve(made.id, [results_dir()]), tmp_path / "board")
+    assert "1 first 0.5000 ✓ target 0.7500" in lines_of(capsys, str(published), "--query", "more")
+    for one in (made, raw):
+        (resolve(one.id, [results_dir()]) / "run.trec.gz").write_bytes(b"another")
+    said = " ".join(lines_of(capsys, made.id, "--query", "more"))
+    assert "The best images after: no run is at hand; the result's command makes one." in said
+    assert "0.7500" not in said
+
+
+def test_without_labels_no_image_is_marked(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    made = save(labelled=False, listed=[[1, 0.75]])
+    shown = lines_of(capsys, made.id, "--query", "more")
+    assert "1 target 0.7500" in shown and not any("✓" in line or "osine" in line for line in shown)
+
+
+def test_similarities_of_one_query(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    made = save()
+    folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", made.id)
+    values = np.float32([0.5, 0.25, 0.125, 0, np.nan])
+    cosines = {f"similarity_{name}": values for name in ("positive", "positive_before", "margin", "margin_before")}
+    artifacts.write_table(folder / "similarities.parquet", {"query_id": list(RANKS), **cosines})
+    shown = lines_of(capsys, made.id, "--query", "more")
+    assert "Cosine: right image 0.250 → 0.250" in shown and "Cosine: margin 0.250 → 0.250" in shown
+    assert "Cosine: margin – → –" in lines_of(capsys, made.id, "--query", "[bold]odd"), "too few others to tell"
+    (folder / "similarities.parquet").unlink()
+    said = " ".join(lines_of(capsys, made.id, "--query", "more"))
+    assert "Cosines: not published with this result; the result's command makes them." in said
+
+
+def test_a_rewrite_of_several_parts_is_shown_part_by_part(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    made = save()
+    folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", made.id)
+    queries = [Query(query, "text", ("target",)) for query in RANKS]
+    rewrites = [Rewrite(query, texts=("a star", "[i]a moon"), images=("first",), vectors=((1.0,),)) for query in RANKS]
+    artifacts.write_rewrites(folder / "rewrites.jsonl.gz", queries, rewrites)
+    shown = lines_of(capsys, made.id, "--query", "more")
+    place = shown.index("Rewrite 1. a star")
+    assert shown[place + 1 : place + 4] == ["2. [i]a moon", "3. <image first>", "4. <vector>"]
+
+
+def test_it_is_drawn(save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = save()
+    assert main(["show", made.id, "--plot", str(tmp_path / "found.png")]) == 0
+    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    hidden = save("retrieval", labelled=False)
+    capsys.readouterr()
+    assert main(["show", hidden.id, "--plot", str(tmp_path / "hidden.png")]) == 2
+    captured = capsys.readouterr()
+    assert "the labels of cirr test1 are not public: there is nothing to draw" in captured.err and not captured.out
+    assert main(["show", made.id, "--plot", str(tmp_path / "found.jpegg")]) == 2
+    assert "a picture's name ends in its format" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["found.png"]
 
 
 def test_a_published_result_is_shown_as_far_as_it_goes(
@@ -168,6 +250,8 @@ def test_a_published_result_is_shown_as_far_as_it_goes(
     assert main(["show", str(folder), "--limit", "1"]) == 0
     text = capsys.readouterr().out
     assert "rewrite of gain" in text and "text of gain" not in text and "100 → 1" in text
+    said = " ".join(lines_of(capsys, str(folder), "--query", "gain"))
+    assert "Query the text is not published with this result; the result's command makes the whole" in said
     (folder / "per_query.parquet").unlink()
     assert main(["show", str(folder)]) == 2
     assert "holds no ranks; its command makes the whole result" in capsys.readouterr().err
@@ -187,8 +271,8 @@ def test_where_a_whole_category_is_right_average_precision_counts(
     assert "mAP 20.0 → 25.0 [10.0, 40.0] Δ +5.0 [-10.0, +20.0]" in lines
     assert "image→text mAP 20.0 → 25.0 [10.0, 40.0] Δ +5.0 [-10.0, +20.0]" in lines
     assert not any(line.startswith("Median rank") for line in lines)
-    assert "Average precision 25.0 → 75.0" in lines
-    order = [line.split()[1] for line in lines if line.startswith("Query ")]
+    assert "Average precision 25.0 → 75.0 ▲ won" in lines
+    order = [line.split()[1] for line in lines if line.startswith("Query ") and "text of" not in line]
     assert order == ["[bold]odd", "loss", "gain", "same", "more"], "by the gain in average precision"
 
 
@@ -234,8 +318,9 @@ def test_without_labels_queries_are_listed_without_ranks(save: Save, capsys: pyt
     made = save(labelled=False)
     lines = lines_of(capsys, made.id, "--limit", "3")
     assert "Labels not public: nothing is measured" in lines
-    assert [line for line in lines if line.startswith("Query ")] == ["Query gain", "Query more", "Query same"]
-    assert "After rewrite of more" in lines and "Fallback empty" in lines
+    titles = [line for line in lines if line.startswith("Query ") and "text of" not in line]
+    assert titles == ["Query gain", "Query more", "Query same"]
+    assert "Rewrite rewrite of more" in lines and "Fallback empty" in lines
     assert not any(line.startswith(("Rank", "Median", "Ties", "Cosine", "R@")) for line in lines)
     assert main(["show", made.id, "--json", "--query", "loss"]) == 0
     head, row = map(json.loads, capsys.readouterr().out.splitlines())

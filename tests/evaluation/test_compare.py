@@ -18,7 +18,8 @@ from grapebench.evaluation.compare import compare, examples, read, require_compa
 from grapebench.evaluation.intervals import intervals
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.evaluation.significance import paired_p
-from grapebench.leaderboard import artifacts, store
+from grapebench.leaderboard import artifacts, board, store
+from grapebench.leaderboard.standings import stand
 from grapebench.records import Dataset, Gallery, Query, Rewrite, Task
 from grapebench.rewriters import LoadedRewriter
 from grapebench.rewriters.setup import Setup
@@ -108,6 +109,22 @@ def go(task: Task, word: str, **changes: Any) -> Path:
     )  # fmt: skip
 
 
+class Raw:
+    """Searches every query as it came."""
+
+    def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+        for query in queries:
+            yield Rewrite(query.id, texts=(query.text,))
+
+
+def go_raw(task: Task) -> Path:
+    rewriter = LoadedRewriter("raw", Raw(), None, "raw", {}, sampled=False)
+    return runner.run(
+        task, rewriter, Noise(), retriever_name="noise", setup=Setup("mini", "translate", 0, task.root),
+        into=task.root / "results", command="grapebench run",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_what_is_read_again_are_the_figures_of_the_result(home: Path, protocol: str) -> None:
     task = task_of(home, protocol)
@@ -137,6 +154,43 @@ def test_differences_wins_and_intervals(home: Path, protocol: str) -> None:
     (back,) = compare(other, [base])
     assert (back.wins, back.losses) == (found.losses, found.wins)
     assert {key: change.p for key, change in back.changes.items()} == {k: c.p for k, c in found.changes.items()}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_board_says_the_same(home: Path, protocol: str) -> None:
+    """Counts, differences, intervals and, where the same are corrected together, p; to the last bit."""
+    task = task_of(home, protocol)
+    folders = {name: go(task, name) for name in ("some", "other", "third")}
+    known = {name: store.load(folder) for name, folder in folders.items()}
+    by_id = {known[name].id: folder for name, folder in folders.items()}
+    (table,), problems = stand(board.tables(known.values()), by_id, {"some"})
+    assert not problems and table.references == ("some",)
+    base, *others = (read(folder) for folder in folders.values())
+    rows = {row.label: row.against[0] for row in table.rows}
+    for found in compare(base, others):
+        versus, change = rows[found.other.result.rewriter.name], found.changes[table.main]
+        assert versus is not None
+        assert (versus.wins, versus.ties, versus.losses) == (found.wins, found.ties, found.losses)
+        assert (versus.delta.value, versus.delta.low, versus.delta.high) == (change.delta, change.low, change.high)
+        assert versus.p == change.adjusted
+    (alone,) = compare(base, others[:1])
+    ours, theirs = alone.changes[table.main].adjusted, rows["other"]
+    assert theirs is not None and theirs.p is not None
+    assert ours <= theirs.p, "fewer comparisons, less to correct for"
+
+
+def test_against_raw_the_board_says_what_a_comparison_with_the_raw_queries_does(home: Path) -> None:
+    task = task_of(home, "retrieval")
+    folders = [go(task, word) for word in ("other", "some")]
+    raw = go_raw(task)
+    known = [store.load(folder) for folder in folders]
+    (table,), _ = stand(board.tables(known), {one.id: f for one, f in zip(known, folders, strict=True)}, ())
+    for row, folder in zip(sorted(table.rows, key=lambda row: row.label), folders, strict=True):
+        (found,) = compare(read(raw), [read(folder)])
+        change = found.changes[table.main]
+        assert row.raw is not None
+        assert (row.raw.wins, row.raw.ties, row.raw.losses) == (found.wins, found.ties, found.losses)
+        assert (row.raw.delta.value, row.raw.delta.low) == (change.delta, change.low)
 
 
 def test_images_are_flipped_and_drawn_together(home: Path) -> None:

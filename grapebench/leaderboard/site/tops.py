@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from grapebench import files
 from grapebench.errors import UserError
 from grapebench.evaluation import trec
-from grapebench.leaderboard.results import RUN_FILE, Result
-from grapebench.leaderboard.store import Stored, folder_of
+from grapebench.leaderboard import runs
+from grapebench.leaderboard.store import Stored
 from grapebench.records import Query
 
 DEPTH = 10
@@ -27,30 +24,10 @@ def tops(stored: Stored, store: Path) -> Tops | None:
 
     A run counts only where its hash is the one that the result names. Raises UserError where it is no run.
     """
-    result = stored.result
-    for folder in (stored.folder, _place(result, store)):
-        path = folder / RUN_FILE
-        if path.is_file() and files.sha256_file(path) == result.files.get(RUN_FILE):
-            return _best(path)
-    return None
-
-
-def _place(result: Result, store: Path) -> Path:
-    return folder_of(store, result.suite, result.task, result.retriever.name, result.rewriter.name, result.id)
-
-
-def _best(path: Path) -> Tops:
-    run = trec.read_run(path)
-    # Stable, so that equal scores keep the order of the file, which is that of the gallery.
-    order = np.lexsort((-run.score, run.query))
-    queries = run.query[order]
-    starts = np.searchsorted(queries, np.arange(len(run.queries)))
-    ends = np.minimum(np.searchsorted(queries, np.arange(len(run.queries)), side="right"), starts + DEPTH)
-    images = run.image[order]
-    return {
-        query: tuple(run.images[place] for place in images[start:end].tolist())
-        for query, start, end in zip(run.queries, starts.tolist(), ends.tolist(), strict=True)
-    }
+    path = runs.locate(stored, store)
+    if path is None:
+        return None
+    return {query: tuple(image for image, _ in some) for query, some in runs.best(trec.read_run(path), DEPTH).items()}
 
 
 def require_known(found: Tops, images: frozenset[str], path: Path) -> None:
