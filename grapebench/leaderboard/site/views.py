@@ -181,7 +181,7 @@ def overall_grid(overall: Overall) -> Grid:
         Group(title, tuple(_total_line(overall, one, count) for one in totals))
         for title, totals in (
             ("", overall.ranked),
-            ("Without a result for every task: means over those that they have, not ranked", overall.partial),
+            ("Not of all tasks, so without a mean", overall.partial),
             ("Oracles: they look at the answer, not ranked", overall.oracles),
         )
         if totals
@@ -193,13 +193,17 @@ def overall_grid(overall: Overall) -> Grid:
 def _total_line(overall: Overall, total: Total, count: int) -> Line:
     rows = [total.rows.get(task) for task in overall.tasks]
     figures = [NONE if row is None else _figure(row.figures.get("R@10")) for row in rows]
-    cells = [
+    whole = [
         Cell(f"{100 * total.figure:.1f}", sort=total.figure),
         NONE if total.delta is None else Cell(render.difference(Figure(total.delta)), sort=total.delta),
         NONE if total.rank is None else Cell(f"{total.rank:.1f}", sort=total.rank),
+    ]
+    spent = _spent(total.spent)
+    cells = [
+        *(whole if not total.missing else [NONE] * len(whole)),
         *(replace(cell, more=()) for cell in figures),
         Cell(f"{count - len(total.missing)} of {count}", sort=count - len(total.missing)),
-        *_spent(total.spent),
+        *(spent if not total.missing else [NONE] * len(spent)),
     ]
     first = next(row for row in rows if row is not None)
     one = first.results[0].rewriter
