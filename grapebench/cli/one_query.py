@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from grapebench.leaderboard.results import Result
+    from grapebench.leaderboard.runs import Found
     from grapebench.leaderboard.store import Stored
 
 _SHOWN = 400
@@ -21,8 +22,51 @@ COSINES = {"positive": "right image", "top_others": "ten nearest", "others": "al
 """The similarities that are measured, and what they are called."""
 
 
-def find_images(stored: Stored, query: str) -> dict[str, list[dict[str, Any]] | None]:
-    """The best images of a query before and after rewriting; None where no run says them."""
+_Images = list[dict[str, Any]] | None
+
+
+def find(stored: Stored, row: dict[str, Any]) -> dict[str, Any]:
+    """What a row of a result does not hold: the best images of the query before and after rewriting, from runs at hand.
+
+    Where the task's data come with the package, also its text, the reference image, and the best images by searching
+    again, unless that puts the right image elsewhere than the result does. `best_before` and `best` are None where
+    nothing says them.
+    """
+    told: dict[str, Any] = _from_runs(stored, row["query_id"])
+    if "text" in row and None not in told.values():
+        return told
+    return told | _from_data(stored, row, told)
+
+
+def _from_data(stored: Stored, row: dict[str, Any], known: dict[str, _Images]) -> dict[str, Any]:
+    from grapebench.leaderboard import artifacts, at_hand
+    from grapebench.leaderboard.bench import Bench
+    from grapebench.leaderboard.results import REWRITES_FILE
+
+    hand = at_hand.find(stored.result, False, Bench())
+    place = next((p for p, query in enumerate(hand.queries) if query.id == row["query_id"]), None) if hand else None
+    if hand is None or place is None:
+        return {}
+    query = hand.queries[place]
+    told: dict[str, Any] = {"text": query.text} | ({"reference": query.reference} if query.reference else {})
+    alone = replace(hand, queries=(query,))
+    path = stored.folder / REWRITES_FILE
+    ways: dict[str, Any] = {"best_before": None}
+    ways |= {"best": [artifacts.read_rewrites(path, hand.queries)[place]]} if path.is_file() else {}
+    for name, rewrites in ways.items():
+        if known[name] is None and (found := alone.best(rewrites, _DEPTH)) is not None:
+            rank = row.get("rank_before" if name == "best_before" else "rank")
+            places = [number for number, (image, _) in enumerate(found[query.id], 1) if image in query.positives]
+            if rank is None or min([*places, _DEPTH + 1]) == min(rank, _DEPTH + 1) or row.get("equal"):
+                told[name] = _listed(found[query.id])
+    return told
+
+
+def _listed(found: Found) -> _Images:
+    return [{"image": image, "score": score} for image, score in found]
+
+
+def _from_runs(stored: Stored, query: str) -> dict[str, _Images]:
     from grapebench.evaluation import trec
     from grapebench.leaderboard import runs, store
     from grapebench.paths import results_dir
@@ -33,10 +77,10 @@ def find_images(stored: Stored, query: str) -> dict[str, list[dict[str, Any]] | 
     # Of one file where the query was searched as it came.
     known = {path: runs.best(trec.read_run(path), _DEPTH).get(query, ()) for path in {before, after} if path}
 
-    def listed(path: Path | None) -> list[dict[str, Any]] | None:
-        return None if path is None else [{"image": image, "score": score} for image, score in known[path]]
-
-    return {"best_before": listed(before), "best": listed(after)}
+    return {
+        "best_before": None if before is None else _listed(known[before]),
+        "best": None if after is None else _listed(known[after]),
+    }
 
 
 def summary(found: Result, row: dict[str, Any], in_full: bool) -> Group:
@@ -73,7 +117,8 @@ def summary(found: Result, row: dict[str, Any], in_full: bool) -> Group:
         if row.get("raw"):
             lines["Output"] = row["raw"]
         if found.family == "compose":
-            lines["Reference"] = "not kept in a result; the task's data say which image the query changes"
+            unknown = "not kept in a result; the task's data say which image the query changes"
+            lines["Reference"] = row.get("reference", unknown)
         if row.get("cluster"):
             lines["Right image"] = row["cluster"]
     about = ", ".join(row[name] for name in ("language", "category") if row.get(name))

@@ -41,7 +41,7 @@ def show(
         rows = [row for row in rows if row["query_id"] == query]
         if not rows:
             raise UserError(f"result {found.id} has no query {query!r}", file=folder)
-        rows[0] |= one_query.find_images(Stored(found, folder), query)
+        rows[0] |= one_query.find(Stored(found, folder), rows[0])
     elif found.labelled:
         rows = sorted(rows, key=lambda row: (_gain(row), row["query_id"]), reverse=not worst)
     rows = rows[:limit]

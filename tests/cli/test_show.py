@@ -12,7 +12,7 @@ from grapebench import files
 from grapebench.cli.main import main
 from grapebench.evaluation import trec
 from grapebench.evaluation.protocols import PROTOCOLS
-from grapebench.leaderboard import artifacts
+from grapebench.leaderboard import artifacts, store
 from grapebench.leaderboard.results import (
     BENCHMARK,
     Cost,
@@ -51,7 +51,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
     ) -> Result:  # fmt: skip
         determinants = {"made": protocol, "raw": "yes"} if raw else {"made": protocol}
         name = result_id(determinants)
-        folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", name)
+        folder = folder_of(results_dir(), "mini", "wishes", "mini-clip", "llm", name)
         folder.mkdir(parents=True)
         queries = [Query(query, f"text of {query}" + " word" * 200, ("target",)) for query in RANKS]
         rewrites = [
@@ -86,7 +86,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
             "id": name,
             "determinants": determinants,
             "suite": "mini",
-            "task": "cirr",
+            "task": "wishes",
             "family": "compose",
             "benchmark": BENCHMARK,
             "revision": 1,
@@ -114,7 +114,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
             "environment": Environment(
                 grapebench="0", commit=None, dirty=None, python="3", packages={}, platform="x", cpu="y", gpu=None
             ),
-            "command": "grapebench run --task cirr",
+            "command": "grapebench run --task wishes",
             "created": "2025-01-01T00:00:00Z",
             "data": Data(dataset="d", images="i"),
             "files": {path.name: files.sha256_file(path) for path in sorted(folder.iterdir())},
@@ -206,7 +206,7 @@ def test_without_labels_no_image_is_marked(save: Save, capsys: pytest.CaptureFix
 
 def test_similarities_of_one_query(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
     made = save()
-    folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", made.id)
+    folder = folder_of(results_dir(), "mini", "wishes", "mini-clip", "llm", made.id)
     values = np.float32([0.5, 0.25, 0.125, 0, np.nan])
     cosines = {f"similarity_{name}": values for name in ("positive", "positive_before", "margin", "margin_before")}
     artifacts.write_table(folder / "similarities.parquet", {"query_id": list(RANKS), **cosines})
@@ -220,7 +220,7 @@ def test_similarities_of_one_query(save: Save, capsys: pytest.CaptureFixture[str
 
 def test_a_rewrite_of_several_parts_is_shown_part_by_part(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
     made = save()
-    folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", made.id)
+    folder = folder_of(results_dir(), "mini", "wishes", "mini-clip", "llm", made.id)
     queries = [Query(query, "text", ("target",)) for query in RANKS]
     rewrites = [Rewrite(query, texts=("a star", "[i]a moon"), images=("first",), vectors=((1.0,),)) for query in RANKS]
     artifacts.write_rewrites(folder / "rewrites.jsonl.gz", queries, rewrites)
@@ -237,7 +237,7 @@ def test_it_is_drawn(save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert main(["show", hidden.id, "--plot", str(tmp_path / "hidden.png")]) == 2
     captured = capsys.readouterr()
-    assert "the labels of cirr test1 are not public: there is nothing to draw" in captured.err and not captured.out
+    assert "the labels of wishes test1 are not public: there is nothing to draw" in captured.err and not captured.out
     assert main(["show", made.id, "--plot", str(tmp_path / "found.jpegg")]) == 2
     assert "a picture's name ends in its format" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.glob("*.*")) == ["found.png"]
@@ -333,7 +333,7 @@ def test_what_was_trained_on_is_said(save: Save, capsys: pytest.CaptureFixture[s
 
 
 def test_bad_input(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", result.id)
+    folder = folder_of(results_dir(), "mini", "wishes", "mini-clip", "llm", result.id)
     for arguments, said in (
         (["nothing"], "no result 'nothing'"),
         (["ffffffff"], "no result has an id that begins with 'ffffffff'"),
@@ -350,9 +350,24 @@ def test_bad_input(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_similarities_of_other_queries_are_refused(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = folder_of(results_dir(), "mini", "cirr", "mini-clip", "llm", result.id)
+    folder = folder_of(results_dir(), "mini", "wishes", "mini-clip", "llm", result.id)
     artifacts.write_table(folder / "similarities.parquet", {"query_id": ["another"] * 5})
     assert main(["show", result.id, "--json"]) == 2
     assert "similarities.parquet" in (said := capsys.readouterr().err) and said.count("\n") == 1
     (folder / "similarities.parquet").unlink()
     assert main(["show", result.id, "--json"]) == 0, "a published result may lack them"
+
+
+def test_a_published_result_of_the_miniature_is_shown_as_on_the_page(
+    fresh_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Texts and images from the generated data, the best images by searching again."""
+    (folder,) = (store.published_dir() / "mini" / "cirr" / "mini-clip" / "grape").iterdir()
+    assert main(["show", str(folder), "--query", "7", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out.splitlines()[1])
+    assert row["text"] == "the calabash should be large and instead of the parasol show a luminary"
+    assert row["reference"].rpartition("-")[0] == row["cluster"].rpartition("-")[0], "of the same six look-alikes"
+    assert row["best"][row["rank"] - 1]["image"] == row["cluster"]
+    assert row["rank_before"] > 10 and row["cluster"] not in [one["image"] for one in row["best_before"]]
+    assert {len(row[name]) for name in ("best", "best_before")} == {10}
+    assert all(one["image"] != row["reference"] for name in ("best", "best_before") for one in row[name])

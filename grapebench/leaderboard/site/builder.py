@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from grapebench import files
 from grapebench.errors import UserError
-from grapebench.leaderboard import artifacts, board, building
+from grapebench.leaderboard import artifacts, at_hand, board, building
+from grapebench.leaderboard.at_hand import AtHand
 from grapebench.leaderboard.bench import Bench
 from grapebench.leaderboard.board import Table
 from grapebench.leaderboard.results import REWRITES_FILE, Result
-from grapebench.leaderboard.site import at_hand, folder, material, pages, pictures, script
-from grapebench.leaderboard.site.at_hand import AtHand
+from grapebench.leaderboard.site import folder, material, pages, pictures, script
 from grapebench.leaderboard.site.material import Material, Rows
-from grapebench.leaderboard.site.tops import Tops, require_agreement, require_known, tops
+from grapebench.leaderboard.site.tops import Tops, require_agreement, require_known, searched, tops
 from grapebench.leaderboard.store import Stored
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _tops(
             best = tops(stored, store)
             if best is None and hand is not None and name in rows and (stored.folder / REWRITES_FILE).is_file():
                 rewrites = artifacts.read_rewrites(stored.folder / REWRITES_FILE, hand.queries)
-                best = hand.tops(rewrites)
+                best = searched(hand, rewrites)
                 if best is not None:
                     require_agreement(best, hand.queries, rows[name], stored.folder)
             elif best is not None and hand is not None:
@@ -213,7 +213,7 @@ def _before(
         name = stored.result.id
         if name in best and name in rows and material.as_came(rows[name]):
             return best[name]
-    return None if hand is None else hand.tops(None)
+    return None if hand is None else searched(hand, None)
 
 
 def _remarks(shared: Material | None, after: Tops | None, before: Tops | None) -> list[str]:

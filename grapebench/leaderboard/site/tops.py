@@ -9,8 +9,9 @@ from typing import Any
 from grapebench.errors import UserError
 from grapebench.evaluation import trec
 from grapebench.leaderboard import runs
+from grapebench.leaderboard.at_hand import AtHand
 from grapebench.leaderboard.store import Stored
-from grapebench.records import Query
+from grapebench.records import Query, Rewrite
 
 DEPTH = 10
 """How many images of each query the site shows."""
@@ -25,9 +26,17 @@ def tops(stored: Stored, store: Path) -> Tops | None:
     A run counts only where its hash is the one that the result names. Raises UserError where it is no run.
     """
     path = runs.locate(stored, store)
-    if path is None:
-        return None
-    return {query: tuple(image for image, _ in some) for query, some in runs.best(trec.read_run(path), DEPTH).items()}
+    return None if path is None else _images(runs.best(trec.read_run(path), DEPTH))
+
+
+def searched(hand: AtHand, rewrites: Sequence[Rewrite] | None) -> Tops | None:
+    """By searching again, as `AtHand.best`."""
+    found = hand.best(rewrites, DEPTH)
+    return None if found is None else _images(found)
+
+
+def _images(found: Mapping[str, runs.Found]) -> Tops:
+    return {query: tuple(image for image, _ in some) for query, some in found.items()}
 
 
 def require_known(found: Tops, images: frozenset[str], path: Path) -> None:

@@ -9,7 +9,7 @@ from grapebench import catalog
 from grapebench.errors import UserError
 from grapebench.leaderboard.bench import Bench, NotAtHand
 from grapebench.leaderboard.results import Result
-from grapebench.leaderboard.site.tops import DEPTH, Tops
+from grapebench.leaderboard.runs import Found
 from grapebench.records import Query, Retriever, Rewrite, Task
 
 GENERATED = frozenset({"mini"})
@@ -26,8 +26,8 @@ class AtHand:
     retriever: Retriever | None
     """What searched, where it comes with the package and is the same to the bit."""
 
-    def tops(self, rewrites: Sequence[Rewrite] | None) -> Tops | None:
-        """The best images of each query by searching again, with its rewrite or, where that is None, its own text.
+    def best(self, rewrites: Sequence[Rewrite] | None, depth: int) -> dict[str, Found] | None:
+        """The best images of each query by searching again, with its rewrite or, where there are none, its own text.
 
         None where the retriever is not at hand. Raises UserError where the rewrites do not fit.
         """
@@ -44,10 +44,10 @@ class AtHand:
         raw = [Rewrite(query.id, texts=(query.text,)) for query in self.queries]
         vectors = settled(gallery, self.queries, search_vectors(rewrites or raw, *known), images)
         ways = open_ways(vectors, images, columns(gallery, (query.excluded for query in self.queries)))
-        found = ways.best_images(DEPTH)[0].tolist()
+        places, scores = (rows.tolist() for rows in ways.best_images(depth))
         return {
-            query.id: tuple(gallery.ids[column] for column in row if column >= 0)
-            for query, row in zip(self.queries, found, strict=True)
+            query.id: tuple((gallery.ids[place], score) for place, score in zip(*pair, strict=True) if place >= 0)
+            for query, pair in zip(self.queries, zip(places, scores, strict=True), strict=True)
         }
 
 
