@@ -20,7 +20,6 @@ class Again:
     """What a search came to."""
 
     vectors: Encoded
-    measured: Measured
     fields: dict[str, Any]
     """Of the result, as `beside.result_fields` gives them; captions that never came are not known."""
 
@@ -45,4 +44,4 @@ def search_again(
     sides, listings = search(task, queries, vectors)
     measured = Measured(list(rewrites), sides, listings, rewritten=0, rewrite_seconds=0.0, encode_seconds=0.0)
     write_files(folder, protocol, task.gallery, queries, measured)
-    return Again(vectors, measured, result_fields(protocol, queries, result.groups, measured))
+    return Again(vectors, result_fields(protocol, queries, result.groups, measured))

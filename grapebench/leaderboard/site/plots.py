@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from grapebench.plots import share_reaching
+
 Kind = Literal["linear", "log", "log1p"]
 
 
@@ -156,13 +158,13 @@ def recall_curves(entries: Sequence[tuple[str, Sequence[np.ndarray], bool]], raw
     shown = tuple(k for k in (1, 5, 10, 50, 100, 500, 1000, 5000) if k <= gallery)
     x, y = Axis("K: images looked at", 1, max(gallery, 2), 52, 620, "log", "{:,.0f}"), Axis("percent", 0, 100, 292, 16)
 
-    def recall(ranks: Sequence[np.ndarray], k: int) -> float:
-        hits = [(one <= k) if weights is None else (one <= k) * weights for one in ranks]
-        return 100 * float(np.mean([np.mean(one) for one in hits]))
+    def recall(ranks: Sequence[np.ndarray], levels: np.ndarray) -> list[float]:
+        shares = [share_reaching(-one, -levels, weights) for one in ranks]
+        return (100 * np.mean(shares, axis=0)).tolist()  # type: ignore[no-any-return]
 
     def curve(label: str, ranks: Sequence[np.ndarray], **kind: bool) -> Curve:
-        path = _path([(x(k), y(recall(ranks, k))) for k in ks.tolist()])
-        return Curve(label, path, tuple(recall(ranks, k) for k in shown), **kind)
+        path = _path([(x(k), y(value)) for k, value in zip(ks.tolist(), recall(ranks, ks), strict=True)])
+        return Curve(label, path, tuple(recall(ranks, np.array(shown))), **kind)
 
     curves = [curve(label, ranks, oracle=oracle) for label, ranks, oracle in entries]
     return Curves(x, y, (curve("raw query text", [raw], raw=True), *curves), shown)
