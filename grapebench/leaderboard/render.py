@@ -203,7 +203,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[_Line], caption: s
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for position, column in enumerate(columns):
         whole = position <= name
         table.add_column(column, justify="left" if position == name else "right", no_wrap=whole, overflow="fold")

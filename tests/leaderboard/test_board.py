@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -368,6 +369,19 @@ def test_the_terminal_shows_ranks_where_there_are_some(results: list[Any], tmp_p
         ["1", "llm"], ["–", "odd|na<me>`"], ["2", "identity"], ["*", "oracle"],
     ]  # fmt: skip
     assert "shares" in text and "#" not in printed(render.terminal(table_of(results, "cirr", "composed")))
+
+
+def test_no_figure_of_the_widest_table_is_broken_at_80_characters(make_result: Any) -> None:
+    """With ranks, five figures and several seeds: the table that the first command of a new user ends with."""
+    made = [make_result("multi-query-mean", 0.5 + seed / 50, protocol="composed", seed=seed) for seed in range(3)]
+    (table,) = board.tables(made)
+    ranked = replace(table, ranked=tuple(replace(row, rank=1) for row in table.ranked))
+    lines = printed(render.terminal(ranked), width=80).splitlines()
+    (head,) = (line.split() for line in lines if "Rewriter" in line)
+    assert head == ["#", "Rewriter", "R@1", "R@5", "R@10", "R@50", "R_subset@1", "Δ", "R@10"]
+    place = next(number for number, line in enumerate(lines) if "multi-query-mean" in line)
+    assert re.search(r"\+\d+\.\d ± \d\.\d$", lines[place].rstrip())
+    assert re.search(r"\[\+\d+\.\d, \+\d+\.\d\]$", lines[place + 1].rstrip())
 
 
 def test_names_are_whole_however_many_there_are(make_result: Any) -> None:
