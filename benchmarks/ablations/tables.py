@@ -7,7 +7,7 @@ from typing import Any
 
 from study.plan import SEEDS, TEST_QUERIES
 from study.seeds import Record, Row, Spread, spread, with_p
-from study.tables import gain, markdown, number, p_value, percent
+from study.tables import gain, markdown, minutes, number, p_value, percent
 
 from ablations.plan import DATA, FROZEN, TASKS, VARIANTS, WHOLE, Run
 
@@ -40,7 +40,7 @@ Of {TEST_QUERIES:,} test queries, means over the seeds ± their standard deviati
 Holm's correction over the column. `facts` is the share of the image's facts that rewrites say. `detected`, `none` and
 `as taught` are of the val queries and of rows of D_CCR after the last stage. Data are made of {DATA["queries"]}
 training queries; `answers` and their `tokens` are those sampled for them, shared by all variants of a seed, and
-`minutes` those of the stages' steps by the clock."""
+`minutes` those of the stages' steps by the clock, of the quickest seed."""
 
 
 def rows(records: Mapping[Run, Record]) -> list[Row]:
@@ -78,12 +78,12 @@ def _line(row: Row, frozen: Mapping[tuple[str, str], Record], whole: Row | None)
         *(percent(row.spread(_detection(figure))) for figure in ("readable", "none", "taught")),
         number(row.spread(_told("answers")), 0),
         number(row.spread(_told("answer_tokens")), 0),
-        number(row.spread(_told("training_seconds", 60)), 1),
+        minutes(row),
     ]
 
 
-def _told(name: str, unit: float = 1.0) -> Callable[[Record], float | None]:
-    return lambda record: record[name] / unit if name in record else None
+def _told(name: str) -> Callable[[Record], float | None]:
+    return lambda record: record.get(name)
 
 
 def _detection(name: str) -> Callable[[Record], float | None]:

@@ -79,7 +79,7 @@ def _recall(part: Part, lines: Sequence[Row], before: Mapping[tuple[str, str], R
             p_value(row.p),
             p_value(row.p_control),
             str(sum(record["reason"] != "finished" for record in row.records)) if trained else "",
-            number(row.spread(_minutes), 1),
+            minutes(row),
         ]
 
     made = [[row.task, row.setting, str(len(row.records)), *cells(row)] for row in lines]
@@ -109,8 +109,10 @@ def _wording(part: Part, lines: Sequence[Row], before: Mapping[tuple[str, str], 
     )
 
 
-def _minutes(record: Record) -> float | None:
-    return record["training_seconds"] / 60 if "training_seconds" in record else None
+def minutes(row: Row) -> str:
+    """Of the quickest training: the others met a busier machine, or were paused."""
+    found = [record["training_seconds"] / 60 for record in row.records if "training_seconds" in record]
+    return f"{min(found):.1f}" if found else ""
 
 
 def crossed(part: Part, records: Mapping[Run, Record]) -> list[Row]:
