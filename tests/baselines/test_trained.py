@@ -1,0 +1,107 @@
+"""The rewriters that are shipped trained: what they are, and that they find what the frozen model does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from grapebench import catalog
+from grapebench.cli.main import app
+from grapebench.datasets import seen
+from grapebench.errors import UserError
+from grapebench.rewriters.prompts import DETECT
+from grapebench.training import journal
+from grapebench.training.config import GrapeConfig, fill, read
+from grapebench.training.raqo import config as raqo
+from grapebench.training.raqo import stages
+from grapebench.training.raqo.fitting import losses
+
+TASKS = ("cirr", "cvlue", "flickr30k-cn", "wikipedia", "xm3600")
+MODELS = catalog.folder() / "baselines" / "models"
+STARTED_FROM = {"grape": "llm", "raqo": "recot"}
+
+methods = pytest.mark.parametrize("method", STARTED_FROM)
+tasks = pytest.mark.parametrize("task", TASKS)
+
+
+@methods
+def test_there_is_one_for_each_of_the_five_tasks(method: str) -> None:
+    card = catalog.rewriter_card(method).card
+    assert set(card.tasks) == set(TASKS)
+    assert {path.name for path in (MODELS / method).iterdir()} == set(TASKS)
+
+
+@methods
+def test_it_differs_from_what_it_started_from_in_its_training_alone(method: str) -> None:
+    made, start = (catalog.rewriter_card(name).card for name in (method, STARTED_FROM[method]))
+    asked = start.in_suite("mini").prompts
+    # Each family has a question of its own for concepts, so that the one for all is never put.
+    assert made.prompts == {kind: path for kind, path in asked.items() if kind != DETECT}
+    assert made.captioner == start.captioner
+    assert made.in_suite("mini").settings == start.in_suite("mini").settings
+    for task in TASKS:
+        assert set(made.tasks[task].settings) == {"adapter"}
+
+
+@methods
+@tasks
+def test_its_adapter_is_small_and_bound_to_its_weights(method: str, task: str) -> None:
+    folder = MODELS / method / task
+    [weights] = folder.rglob("*.safetensors")
+    assert weights.parent == folder / "adapter"
+    assert weights.stat().st_size <= 1_000_000
+    base = json.loads((folder / "adapter" / "base.json").read_text(encoding="utf-8"))
+    assert len(base["sha256"]) == 64
+
+
+@tasks
+def test_grape_is_what_one_command_makes(task: str) -> None:
+    """`grapebench train grape --task <task>`: no setting is another than the default."""
+    folder = MODELS / "grape" / task
+    found = fill(read(folder / "config.toml"))
+    assert found.determining == GrapeConfig(task=task).determining  # type: ignore[arg-type]
+    entries = journal.read(folder)
+    assert [entry.reason for entry in entries if entry.kind == "stop"] == ["finished"]
+
+
+@tasks
+def test_raqo_is_what_one_command_makes(task: str) -> None:
+    """`grapebench train raqo --task <task>`: no setting is another than the default, and no stage was left out."""
+    folder = MODELS / "raqo" / task
+    assert raqo.fill(read(folder / "config.toml")) == raqo.RaqoConfig(task=task)
+    assert list(stages.figures(folder)) == ["start", *raqo.STAGES]
+    for stage in raqo.STAGES:
+        steps = [line["step"] for line in losses(folder / stage)]
+        assert steps == list(range(1, len(steps) + 1))
+
+
+@methods
+@tasks
+def test_it_says_what_it_was_trained_and_chosen_on(method: str, task: str) -> None:
+    found = seen.read(MODELS / method / task / "trained_on.json")
+    assert {(source.task, source.suite, source.split) for source in found.sources} == {
+        (task, "mini", "train"),
+        (task, "mini", "val"),
+    }
+
+
+@methods
+def test_what_chose_it_is_refused(method: str, tmp_path: Path) -> None:
+    options = ["--split", "val", "--limit", "5", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, ["run", "--task", "flickr30k-cn", "--rewriter", method, *options])
+    assert isinstance(done.exception, UserError)
+    assert "flickr30k-cn val (mini)" in str(done.exception)
+
+
+@pytest.mark.slow
+@methods
+@tasks
+def test_it_finds_what_the_frozen_model_does_not(method: str, task: str, tmp_path: Path) -> None:
+    options = ["--limit", "150", "--out", str(tmp_path), "--json"]
+    done = CliRunner().invoke(app, ["run", "--task", task, "--rewriter", "llm", "--rewriter", method, *options])
+    assert done.exit_code == 0, done.output
+    frozen, trained = (json.loads(line)["metrics"]["R@10"] for line in done.stdout.splitlines())
+    assert trained >= frozen + 0.1
