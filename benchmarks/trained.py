@@ -4,8 +4,7 @@
 
 R@10 is that of the published results, differences and p-values are those of `grapebench compare`. `answers` are what a
 training sampled to learn from, `tokens` theirs, and `minutes` those it sampled and learnt for, by the clock of the
-machine that made it, as its own records say; validations are left out of all three. An answer costs no more than its
-tokens; an optimiser's step of RAQO, which samples nothing, is in the minutes alone.
+machine that made it, as its own records say; validations are left out of all three.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.plan import TASKS
+from study.tables import markdown, p_value
 
 from grapebench import catalog
 from grapebench.errors import UserError
@@ -68,7 +68,7 @@ def of_raqo(folder: Path) -> Took:
 TRAINED: dict[str, Callable[[Path], Took]] = {"grape": of_grape, "raqo": of_raqo}
 
 
-def lines(task: str) -> list[str]:
+def lines(task: str) -> list[list[str]]:
     """The table's lines of a task. Raises UserError where one of the three has no published result."""
     from grapebench.evaluation import compare
     from grapebench.leaderboard import choice, store
@@ -84,24 +84,21 @@ def lines(task: str) -> list[str]:
         beside = _told(beyond) if beyond else ("", "")
         own = [f"{took.answers:,}", f"{took.tokens:,}", f"{took.minutes:.1f}"]
         cells.append(["", name, f"{100 * gain.value:.1f}", *_told(gain), *beside, *own])
-    return [f"| {' | '.join(line)} |" for line in cells]
+    return cells
 
 
 def _told(change: Change) -> tuple[str, str]:
-    p = change.adjusted
-    return f"{100 * change.delta:+.1f}", "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return f"{100 * change.delta:+.1f}", p_value(change.adjusted)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args(arguments)
     try:
-        table = [line for task in TASKS for line in lines(task)]
+        print(markdown(HEAD, [line for task in TASKS for line in lines(task)]), end="")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"| {' | '.join(HEAD)} |\n|---|---|{'---:|' * (len(HEAD) - 2)}")
-    print("\n".join(table))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The study and the ablations in docs are what the runs kept beside them come to."""
+"""The figures of trainings in docs are what the records that are kept of them come to."""
 
 from __future__ import annotations
 
@@ -39,3 +39,8 @@ def test_the_study_is_drawn_from_what_is_kept(study: ModuleType, tmp_path: Path)
 def test_the_ablations_are_drawn_from_what_is_kept(ablations: ModuleType, tmp_path: Path) -> None:
     there = copied([kept.RUNS], ABLATIONS, tmp_path)
     assert ablations.draw(there) == (ABLATIONS / "ablations.md").read_text(encoding="utf-8")
+
+
+def test_the_shipped_trainings_are_told_as_they_are(trained: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert trained.main([]) == 0
+    assert capsys.readouterr().out in (DOCS / "raqo.md").read_text(encoding="utf-8")
