@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from grapebench.cards import TaskCard
     from grapebench.datasets.place import Place
@@ -106,6 +105,7 @@ def verify(
     """Count everything and decode every image. Exit code 2 if something is wrong."""
     from grapebench import catalog
     from grapebench.cli import data_view as view
+    from grapebench.cli import progress
     from grapebench.datasets import remembered_place
     from grapebench.datasets.survey import survey, survey_split
     from grapebench.datasets.verify import verify as look_into
@@ -118,8 +118,8 @@ def verify(
         raise _nothing_there(card, place, surveys)
     verified = []
     for found in surveys:
-        with _progress(f"{card.name} {found.split}: decoding") as report:
-            verified.append(look_into(found, report))
+        with progress.staged(f"{card.name} {found.split}") as report:
+            verified.append(look_into(found, partial(report, "decoding")))
     faults = [f"{one.survey.split}: {', '.join(one.faults)}" for one in verified if one.faults]
     if json:
         values = view.task_values(card, place, None) | {"sound": not faults}
@@ -155,16 +155,3 @@ def _nothing_there(card: TaskCard, place: Place, found: Sequence[SplitSurvey]) -
 def _needed(card: TaskCard, noun: str) -> str:
     """What a card says of the 'annotations' or the 'images' that are needed."""
     return f"needed are {getattr(card.full, noun) or f'the official {noun}'} ({card.source})"
-
-
-@contextlib.contextmanager
-def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    from grapebench.cli import progress
-
-    with progress.bar() as bar:
-        row = bar.add_task(label, total=None)
-
-        def report(more: int, total: int) -> None:
-            bar.update(row, advance=more, total=total)
-
-        yield report

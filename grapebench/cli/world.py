@@ -18,9 +18,11 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Where the models are written; default: baselines/models.")] = None,
 ) -> None:
     """Train mini-clip and mini-lm from nothing. A stopped training goes on where it was."""
+    from grapebench.cli import progress
     from grapebench.world.training import MODELS, build
 
-    build(list(MODELS) if only is None else [only], out)
+    with progress.staged("training") as report:
+        build(list(MODELS) if only is None else [only], out, report)
 
 
 @app.command()

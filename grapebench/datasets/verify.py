@@ -10,7 +10,7 @@ from grapebench.errors import UserError
 from grapebench.files import sha256
 
 Report = Callable[[int, int], None]
-"""Called with how many more images were looked into and how many there are."""
+"""Called with how many images were looked into and how many there are."""
 WINDOW = 64
 """Images that are read ahead of the one that is waited for."""
 
@@ -68,12 +68,12 @@ def verify(found: SplitSurvey, report: Report | None = None) -> SplitVerificatio
     broken: dict[str, str] = {}
     same: dict[str, list[str]] = {}
     with ahead(look, ids, window=WINDOW) as looked:
-        for image, (digest, fault) in zip(ids, looked, strict=True):
+        for place, (image, (digest, fault)) in enumerate(zip(ids, looked, strict=True), 1):
             if digest is not None:
                 same.setdefault(digest, []).append(image)
             if fault is not None:
                 broken[image] = fault
             if report is not None:
-                report(1, len(ids))
+                report(place, len(ids))
     groups = tuple(tuple(images) for images in same.values() if len(images) > 1)
     return SplitVerification(found, len(ids) - len(broken), broken, groups)

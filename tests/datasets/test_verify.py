@@ -39,7 +39,7 @@ def test_a_whole_split_has_no_faults(folder: Path) -> None:
     reports: list[tuple[int, int]] = []
     found = verify(surveyed(folder), lambda *told: reports.append(told))
     assert (found.decoded, found.broken, found.duplicates, found.faults) == (20, {}, (), [])
-    assert reports == [(1, 20)] * 20
+    assert reports == [(place, 20) for place in range(1, 21)]
 
 
 def test_broken_missing_and_equal_images_are_told_apart(folder: Path) -> None:

@@ -28,7 +28,7 @@ def _train(folder: Path, stop_at: int | None = None) -> list[float]:
         inputs = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return ((model(inputs) - inputs.sum(1, keepdim=True)) ** 2).mean()
 
-    fit(model, loss_at, Schedule(steps=30, learning_rate=0.05, warmup=3, save_every=5), folder, "test")
+    fit(model, loss_at, Schedule(steps=30, learning_rate=0.05, warmup=3, save_every=5), folder)
     return [float(value) for parameter in model.parameters() for value in parameter.detach().flatten()]
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grapebench.errors import UserError
+from grapebench.world.training.loop import Report
 
 MODELS = ("mini-clip", "mini-lm")
 
 
-def build(names: Sequence[str], out: Path | None = None) -> None:
+def build(names: Sequence[str], out: Path | None = None, report: Report = lambda *_: None) -> None:
     """Train the named models into `out/<name>`; checkpoints are kept in the cache until a model is whole."""
     import shutil
     from importlib import import_module
@@ -26,5 +27,5 @@ def build(names: Sequence[str], out: Path | None = None) -> None:
         work = cache_dir() / "training" / name
         work.mkdir(parents=True, exist_ok=True)
         module = import_module(f"grapebench.world.training.{name.removeprefix('mini-')}")
-        module.train(folder / name, work)
+        module.train(folder / name, work, report=report)
         shutil.rmtree(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from grapebench.files import write_text
 from grapebench.world import english
 from grapebench.world.drawing import draw
 from grapebench.world.scenes import observe, random_scene, sample
-from grapebench.world.training.loop import Schedule, fit
+from grapebench.world.training.loop import Report, Schedule, fit
 from grapebench.world.training.tokenisers import clip_tokeniser
 
 CONTEXT = 48
@@ -41,7 +42,14 @@ def _model_config(vocabulary: int) -> dict[str, Any]:
     }
 
 
-def train(folder: Path, work: Path, seed: int = 0, scale: float | None = None, schedule: Schedule = SCHEDULE) -> None:
+def train(
+    folder: Path,
+    work: Path,
+    seed: int = 0,
+    scale: float | None = None,
+    schedule: Schedule = SCHEDULE,
+    report: Report = lambda *_: None,
+) -> None:
     """Write an open_clip local directory to `folder`; `work` keeps the checkpoint of an unfinished training.
 
     `scale` is a logit scale (1 / temperature) that stays as it is; None: it is learnt, up to 100, as CLIP's is.
@@ -85,6 +93,6 @@ def train(folder: Path, work: Path, seed: int = 0, scale: float | None = None, s
 
     if scale is not None:
         model.logit_scale = torch.nn.Parameter(torch.tensor(math.log(scale)), requires_grad=False)
-    fit(model, loss_at, schedule, work, "mini-clip")
+    fit(model, loss_at, schedule, work, partial(report, "mini-clip"))
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors")

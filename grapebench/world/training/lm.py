@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from grapebench.cards import Family
 from grapebench.rewriters import prompts
 from grapebench.world import english
 from grapebench.world.training.examples import FAMILIES, Example, Level
-from grapebench.world.training.loop import Schedule, fit
+from grapebench.world.training.loop import Report, Schedule, fit
 from grapebench.world.training.tokenisers import chat_tokeniser
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _corpus(count: int, seed: int) -> list[str]:
     return texts
 
 
-def train(folder: Path, work: Path, seed: int = 0) -> None:
+def train(folder: Path, work: Path, seed: int = 0, report: Report = lambda *_: None) -> None:
     """Write model, tokeniser and chat template to `folder`; `work` keeps the checkpoint of an unfinished training."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -127,7 +128,7 @@ def train(folder: Path, work: Path, seed: int = 0) -> None:
             return _lesson_loss(model, tokeniser, templates, course, step, seed)
 
         (work / course.name).mkdir(exist_ok=True)
-        fit(model, loss_at, course.schedule, work / course.name, f"mini-lm: {course.name}")
+        fit(model, loss_at, course.schedule, work / course.name, partial(report, f"mini-lm, {course.name}"))
     model.generation_config.eos_token_id = tokeniser.eos_token_id
     model.generation_config.pad_token_id = tokeniser.pad_token_id
     model.half().save_pretrained(folder)

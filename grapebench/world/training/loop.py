@@ -12,6 +12,9 @@ from grapebench.files import atomic_file
 if TYPE_CHECKING:
     import torch
 
+Report = Callable[[str, int, int], None]
+"""Called with what is being trained, how many steps are done, and how many there are."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -24,17 +27,20 @@ class Schedule:
 
 
 def fit(
-    model: torch.nn.Module, loss_at: Callable[[int], torch.Tensor], schedule: Schedule, folder: Path, title: str
+    model: torch.nn.Module,
+    loss_at: Callable[[int], torch.Tensor],
+    schedule: Schedule,
+    folder: Path,
+    report: Callable[[int, int], None] = lambda *_: None,
 ) -> None:
     """Train `model` in place; `loss_at(step)` depends on the step alone, so that a stopped training goes on exactly.
 
     `folder/training.safetensors` holds weights, optimiser state and the step; it is replaced every `save_every` steps.
+    `report` is called with the steps that are done and all there are.
     """
     import math
 
     import torch
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
@@ -42,28 +48,20 @@ def fit(
     checkpoint = folder / "training.safetensors"
     start = _restore(model, optimiser, checkpoint) if checkpoint.exists() else 0
     model.train()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(title, total=schedule.steps, completed=start, loss=float("nan"))
-        for step in range(start, schedule.steps):
-            fraction = step / schedule.steps
-            rate = min(1.0, (step + 1) / schedule.warmup) * 0.5 * (1 + math.cos(math.pi * fraction))
-            for group in optimiser.param_groups:
-                group["lr"] = schedule.learning_rate * max(rate, 0.01)
-            loss = loss_at(step)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
-            optimiser.step()
-            progress.update(bar, advance=1, loss=loss.item())
-            if (step + 1) % schedule.save_every == 0:
-                _save(model, optimiser, step + 1, checkpoint)
+    report(start, schedule.steps)
+    for step in range(start, schedule.steps):
+        fraction = step / schedule.steps
+        rate = min(1.0, (step + 1) / schedule.warmup) * 0.5 * (1 + math.cos(math.pi * fraction))
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.learning_rate * max(rate, 0.01)
+        loss = loss_at(step)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
+        optimiser.step()
+        report(step + 1, schedule.steps)
+        if (step + 1) % schedule.save_every == 0:
+            _save(model, optimiser, step + 1, checkpoint)
     model.eval()
 
 
