@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -103,8 +104,18 @@ def _codes(labels: Sequence[str] | np.ndarray) -> tuple[list[str], np.ndarray]:
     return [str(name) for name in names], codes
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def _draws(clusters: int, resamples: int, seed: int) -> Iterable[np.ndarray]:
     """How often each cluster was drawn, `(block, clusters)` float64, until there were `resamples` of them."""
+    return (_kept if resamples * clusters <= _BLOCK_VALUES else _drawn)(clusters, resamples, seed)
+
+
+@lru_cache(maxsize=4)
+def _kept(clusters: int, resamples: int, seed: int) -> list[np.ndarray]:
+    """The draws of a small benchmark, which each of a result's figures asks for again."""
+    return list(_drawn(clusters, resamples, seed))
+
+
+def _drawn(clusters: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     random = np.random.default_rng(seed)
     block = max(1, min(resamples, _BLOCK_VALUES // clusters))
     for start in range(0, resamples, block):
