@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from grapebench.cards import TaskCard
     from grapebench.records import Task
 
+Suite = Annotated[str, typer.Option(help="mini, the generated miniature, or full, the real benchmarks.")]
+Split = Annotated[str | None, typer.Option(help="The split searched.", show_default="the task card's")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Ask only the first so many queries.", show_default="all")]
 Protocol = Annotated[
     str | None,
     typer.Option(help="Another protocol that the task card offers.", show_default="the task card's"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grapebench.cli.asked import AllowSeen, Data, Languages, Plot, Protocol
+from grapebench.cli.asked import AllowSeen, Data, Languages, Limit, Plot, Protocol, Split, Suite
 
 if TYPE_CHECKING:
     from grapebench.evaluation.headroom import Headroom
@@ -19,16 +19,14 @@ def headroom(
     task: Annotated[str, typer.Option(help="A task card's name or path.")],
     rewriter: Annotated[str, typer.Option(help="A card's name or path, or path/to/file.py:Class.")],
     k: Annotated[str, typer.Option("-k", help="How many answers to choose from, separated by commas.")] = "1,2,4,8",
-    suite: Annotated[str, typer.Option(help="mini, the generated miniature, or full, the real benchmarks.")] = "mini",
+    suite: Suite = "mini",
     retriever: Annotated[
         str | None,
         typer.Option(help="As in `grapebench run`.", show_default="the suite's own"),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="The split searched.", show_default="the task card's")] = None,
+    split: Split = None,
     seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Ask only the first so many queries.", show_default="all")
-    ] = None,
+    limit: Limit = None,
     protocol: Protocol = None,
     languages: Languages = None,
     data: Data = None,

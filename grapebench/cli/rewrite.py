@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grapebench.cli.asked import AllowSeen, Data, Languages, Protocol
+from grapebench.cli.asked import AllowSeen, Data, Languages, Limit, Protocol, Split, Suite
 
 if TYPE_CHECKING:
     from grapebench.rewriters.batch_answers import Imported
@@ -23,7 +23,7 @@ def export_(
     task: Annotated[str, typer.Option(help="A task card's name or path.")],
     rewriter: Annotated[str, typer.Option(help="The name or path of a card that asks a chat model.")],
     out: Annotated[Path, typer.Option(help="The file of requests, such as batch.jsonl.")],
-    suite: Annotated[str, typer.Option(help="mini, the generated miniature, or full, the real benchmarks.")] = "mini",
+    suite: Suite = "mini",
     retriever: Annotated[
         str | None,
         typer.Option(
@@ -34,11 +34,9 @@ def export_(
         str | None,
         typer.Option(help="As in `grapebench run`.", show_default="the rewriter's own"),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="The split searched.", show_default="the task card's")] = None,
+    split: Split = None,
     seed: Annotated[int, typer.Option(help="Of the rewriter.")] = 0,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Ask only the first so many queries.", show_default="all")
-    ] = None,
+    limit: Limit = None,
     protocol: Protocol = None,
     languages: Languages = None,
     data: Data = None,

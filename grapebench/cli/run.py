@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grapebench.cli.asked import AllowSeen, Data, Languages, Protocol
+from grapebench.cli.asked import AllowSeen, Data, Languages, Limit, Protocol, Split, Suite
 
 if TYPE_CHECKING:
     from grapebench.leaderboard.results import Result
@@ -37,7 +37,7 @@ def run(
     rewriter: Annotated[
         list[str], typer.Option(help="A card's name or path, or path/to/file.py:Class; may be repeated.")
     ],
-    suite: Annotated[str, typer.Option(help="mini, the generated miniature, or full, the real benchmarks.")] = "mini",
+    suite: Suite = "mini",
     retriever: Annotated[
         str | None,
         typer.Option(
@@ -52,11 +52,9 @@ def run(
             show_default="the rewriter card's",
         ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="The split searched.", show_default="the task card's")] = None,
+    split: Split = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of the rewriter; may be repeated.", show_default="0")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Ask only the first so many queries.", show_default="all")
-    ] = None,
+    limit: Limit = None,
     protocol: Protocol = None,
     languages: Languages = None,
     data: Data = None,
