@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from grapebench.files import write_text
+from grapebench.retrieval.trimmed import trimmed
 from grapebench.world import english
 from grapebench.world.drawing import draw
 from grapebench.world.scenes import observe, random_scene, sample
@@ -78,21 +80,25 @@ def train(
     torch.manual_seed(seed)
     model = open_clip.CLIP(**config)
     tokenise = open_clip.get_tokenizer(f"local-dir:{folder}")
+    texts_without_padding = trimmed(model)
+    assert texts_without_padding is not None
     pixels = torch.from_numpy(np.stack([draw(scene) for scene in scenes])).permute(0, 3, 1, 2).contiguous()
 
-    def loss_at(step: int) -> torch.Tensor:
+    def gradients_at(step: int) -> Sequence[torch.Tensor]:
         order = random.Random(f"{seed}/{step}")
         chosen = [order.randrange(POOL) for _ in range(BATCH)]
         captions = [english.realise(observe(scenes[i], order), english.RETRIEVER, order) for i in chosen]
         images = pixels[chosen].float().div_(127.5).sub_(1.0)
-        image, text, learnt = model(images, tokenise(captions))
-        logits = (learnt.clamp(max=100.0) if scale is None else scale) * image @ text.T
+        image = model.encode_image(images, normalize=True)
+        text = torch.nn.functional.normalize(texts_without_padding.encode(tokenise(captions)), dim=-1)
+        logits = (model.logit_scale.exp().clamp(max=100.0) if scale is None else scale) * image @ text.T
         target = torch.arange(BATCH)
         cross = torch.nn.functional.cross_entropy
-        return (cross(logits, target) + cross(logits.T, target)) / 2
+        loss = (cross(logits, target) + cross(logits.T, target)) / 2
+        return torch.autograd.grad(loss, [one for one in model.parameters() if one.requires_grad])
 
     if scale is not None:
         model.logit_scale = torch.nn.Parameter(torch.tensor(math.log(scale)), requires_grad=False)
-    fit(model, loss_at, schedule, work, partial(report, "mini-clip"))
+    fit(model, gradients_at, schedule, work, partial(report, "mini-clip"))
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors")

@@ -18,6 +18,7 @@ from grapebench.rewriters import prompts
 from grapebench.world import english
 from grapebench.world.training.examples import FAMILIES, Example, Level
 from grapebench.world.training.loop import Report, Schedule, fit
+from grapebench.world.training.side_by_side import Loss, gradients, threads
 from grapebench.world.training.tokenisers import chat_tokeniser
 
 if TYPE_CHECKING:
@@ -122,33 +123,31 @@ def train(folder: Path, work: Path, seed: int = 0, report: Report = lambda *_: N
     model = LlamaForCausalLM(config)
     _start_plain(model)
 
-    for course in COURSES:
+    with threads() as pool:
+        for course in COURSES:
 
-        def loss_at(step: int, course: Course = course) -> torch.Tensor:
-            return _lesson_loss(model, tokeniser, templates, course, step, seed)
+            def gradients_at(step: int, course: Course = course) -> list[torch.Tensor]:
+                return gradients(pool, _lesson_losses(model, tokeniser, templates, course, step, seed), model)
 
-        (work / course.name).mkdir(exist_ok=True)
-        fit(model, loss_at, course.schedule, work / course.name, partial(report, f"mini-lm, {course.name}"))
+            (work / course.name).mkdir(exist_ok=True)
+            fit(model, gradients_at, course.schedule, work / course.name, partial(report, f"mini-lm, {course.name}"))
     model.generation_config.eos_token_id = tokeniser.eos_token_id
     model.generation_config.pad_token_id = tokeniser.pad_token_id
     model.half().save_pretrained(folder)
 
 
-def _lesson_loss(
+def _lesson_losses(
     model: Any, tokeniser: Any, templates: dict[Family, prompts.Prompt], course: Course, step: int, seed: int
-) -> torch.Tensor:
-    """Mean cross-entropy of the answers' tokens in a step's examples, which depend on the step alone."""
-    import torch
-
+) -> list[Loss]:
+    """Parts of the mean cross-entropy of the answers' tokens in a step's examples, which depend on the step alone."""
     rng = random.Random(f"mini-lm/{course.name}/{seed}/{step}")
-    losses, counts = [], []
     lesson = next(lesson for lesson in course.lessons if step < lesson.until)
+    batches = []
     for family, size in lesson.sizes.items():
         examples = [FAMILIES[family](rng, level=lesson.level) for _ in range(size)]
-        loss, count = _answer_loss(model, tokeniser, templates[family], examples)
-        losses.append(loss)
-        counts.append(count)
-    return torch.stack(losses).sum() / sum(counts)
+        batches += _batches(tokeniser, templates[family], examples)
+    answered = sum(len(tail) for batch in batches for _, tail in batch.rows)
+    return [partial(_loss, model, batch, tokeniser.pad_token_id, answered) for batch in batches]
 
 
 def _start_plain(model: Any) -> None:
@@ -162,15 +161,17 @@ def _start_plain(model: Any) -> None:
         torch.nn.init.zeros_(layer.mlp.down_proj.weight)
 
 
-def _answer_loss(
-    model: Any, tokeniser: Any, prompt: prompts.Prompt, examples: list[Example]
-) -> tuple[torch.Tensor, int]:
-    """Summed cross-entropy of the answers' tokens and their number; prompts are read, not learnt.
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Prompts and answers as tokens; what all prompts begin with stands apart and is computed once."""
 
-    What all prompts begin with is computed once, and rows of like length go together: that saves a third of the time.
-    """
-    import torch
+    shared: list[int]
+    rows: list[tuple[list[int], list[int]]]
+    """What is left of the prompt, and the answer."""
 
+
+def _batches(tokeniser: Any, prompt: prompts.Prompt, examples: list[Example]) -> list[_Batch]:
+    """Rows of like length together."""
     rendered = [
         tokeniser.apply_chat_template(prompt.messages(example.query), tokenize=False, add_generation_prompt=True)
         for example in examples
@@ -184,31 +185,30 @@ def _answer_loss(
         ((head[shared:], tail) for head, tail in zip(heads, tails["input_ids"], strict=True)),
         key=lambda row: len(row[0]) + len(row[1]),
     )
-    losses = [
-        _rows_loss(model, heads[0][:shared], rows[start : start + ROWS], tokeniser.pad_token_id)
-        for start in range(0, len(rows), ROWS)
-    ]
-    return torch.stack(losses).sum(), sum(len(tail) for _, tail in rows)
+    return [_Batch(heads[0][:shared], rows[start : start + ROWS]) for start in range(0, len(rows), ROWS)]
 
 
-def _rows_loss(model: Any, shared: list[int], rows: list[tuple[list[int], list[int]]], padding: int) -> torch.Tensor:
-    """Padding stands on the right, behind all that is attended to, so no mask is needed; the vocabulary projection is
-    computed for the answers alone."""
+def _loss(model: Any, batch: _Batch, padding: int, answered: int) -> torch.Tensor:
+    """A batch's part of the mean over all `answered` tokens of the step; prompts are read, not learnt.
+
+    Padding stands on the right, behind all that is attended to, so no mask is needed; the vocabulary projection is
+    computed for the answers alone.
+    """
     import torch
     from transformers import DynamicCache
 
-    width = max(len(head) + len(tail) for head, tail in rows)
-    tokens = torch.full((len(rows), width), padding)
-    answered = torch.zeros((len(rows), width), dtype=torch.bool)
-    for i, (head, tail) in enumerate(rows):
+    width = max(len(head) + len(tail) for head, tail in batch.rows)
+    tokens = torch.full((len(batch.rows), width), padding)
+    answers = torch.zeros((len(batch.rows), width), dtype=torch.bool)
+    for i, (head, tail) in enumerate(batch.rows):
         tokens[i, : len(head) + len(tail)] = torch.tensor(head + tail)
-        answered[i, len(head) : len(head) + len(tail)] = True
+        answers[i, len(head) : len(head) + len(tail)] = True
     cache = None
-    if shared:
+    if batch.shared:
         cache = DynamicCache(config=model.config)
-        model.model(input_ids=torch.tensor([shared]), past_key_values=cache, use_cache=True)
-        cache.batch_repeat_interleave(len(rows))
+        model.model(input_ids=torch.tensor([batch.shared]), past_key_values=cache, use_cache=True)
+        cache.batch_repeat_interleave(len(batch.rows))
     hidden = model.model(input_ids=tokens[:, :-1], past_key_values=cache, use_cache=cache is not None)
-    wanted = tokens[:, 1:][answered[:, 1:]]
-    logits = model.lm_head(hidden.last_hidden_state[answered[:, 1:]])
-    return torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
+    wanted = tokens[:, 1:][answers[:, 1:]]
+    logits = model.lm_head(hidden.last_hidden_state[answers[:, 1:]])
+    return torch.nn.functional.cross_entropy(logits, wanted, reduction="sum") / answered
