@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from grapebench import catalog
 from grapebench.errors import UserError
-from grapebench.world.training import build, lm
+from grapebench.paths import cache_dir
+from grapebench.world.training import build, clip, lm
 from grapebench.world.training.examples import FAMILIES
 from grapebench.world.training.loop import Schedule, fit
+from grapebench.world.training.side_by_side import gradients, threads
 
 
 class _Stop(Exception):
@@ -22,13 +25,14 @@ def _train(folder: Path, stop_at: int | None = None) -> list[float]:
     torch.manual_seed(0)
     model = torch.nn.Linear(4, 1)
 
-    def loss_at(step: int) -> torch.Tensor:
+    def gradients_at(step: int) -> tuple[torch.Tensor, ...]:
         if step == stop_at:
             raise _Stop
         inputs = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
-        return ((model(inputs) - inputs.sum(1, keepdim=True)) ** 2).mean()
+        loss = ((model(inputs) - inputs.sum(1, keepdim=True)) ** 2).mean()
+        return torch.autograd.grad(loss, list(model.parameters()))
 
-    fit(model, loss_at, Schedule(steps=30, learning_rate=0.05, warmup=3, save_every=5), folder)
+    fit(model, gradients_at, Schedule(steps=30, learning_rate=0.05, warmup=3, save_every=5), folder)
     return [float(value) for parameter in model.parameters() for value in parameter.detach().flatten()]
 
 
@@ -39,12 +43,51 @@ def test_a_stopped_training_ends_where_an_unbroken_one_does(tmp_path: Path, stop
     assert _train(tmp_path / "broken") == _train(tmp_path / "whole")
 
 
+def test_a_finished_training_is_not_made_again(tmp_path: Path) -> None:
+    assert _train(tmp_path) == _train(tmp_path, stop_at=0)
+
+
+def test_what_is_not_learnt_stays_and_is_not_stored(tmp_path: Path) -> None:
+    import torch
+
+    model = torch.nn.Linear(4, 1)
+    model.bias.requires_grad_(False)
+    bias = model.bias.clone()
+    gradients = lambda _: [torch.ones_like(model.weight)]  # noqa: E731
+    fit(model, gradients, Schedule(steps=4, learning_rate=0.1, save_every=2), tmp_path)
+    assert torch.equal(model.bias, bias)
+    again = torch.nn.Linear(4, 1)
+    again.bias.requires_grad_(False)
+    fit(again, gradients, Schedule(steps=4, learning_rate=0.1, save_every=2), tmp_path)
+    assert torch.equal(again.weight, model.weight)
+
+
+def test_all_models_are_kept_until_the_last_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPEBENCH_HOME", str(tmp_path))
+    trained: list[str] = []
+
+    def train(folder: Path, work: Path, report: object) -> None:
+        trained.append(folder.name)
+        (work / "training.safetensors").touch()
+        if folder.name == "mini-lm" and trained.count("mini-lm") == 1:
+            raise _Stop
+
+    monkeypatch.setattr(clip, "train", train)
+    monkeypatch.setattr(lm, "train", train)
+    with pytest.raises(_Stop):
+        build(["mini-clip", "mini-lm"], tmp_path / "out")
+    works = cache_dir() / "training"
+    assert sorted(path.parent.name for path in works.rglob("*.safetensors")) == ["mini-clip", "mini-lm"]
+    build(["mini-clip", "mini-lm"], tmp_path / "out")
+    assert list(works.iterdir()) == []
+
+
 def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mini-clip, mini-lm"):
         build(["mini-vlm"], tmp_path)
 
 
-def test_the_loss_of_answers_is_that_of_each_row_alone() -> None:
+def test_gradients_are_those_of_each_answer_alone() -> None:
     import torch
     from transformers import AutoTokenizer, LlamaForCausalLM
 
@@ -52,20 +95,26 @@ def test_the_loss_of_answers_is_that_of_each_row_alone() -> None:
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokeniser = AutoTokenizer.from_pretrained(folder)
     rng = random.Random(4)
+    batches, alone, tokens = [], [], 0
     for family, make in FAMILIES.items():
         examples = [make(rng) for _ in range(lm.ROWS + 3 if family != "condense" else 2)]
         prompt = lm._messages()[family]
-        with torch.inference_mode():
-            loss, count = lm._answer_loss(model, tokeniser, prompt, examples)
-            alone, tokens = 0.0, 0
-            for example in examples:
-                text = tokeniser.apply_chat_template(
-                    prompt.messages(example.query), tokenize=False, add_generation_prompt=True
-                )
-                head = tokeniser(text, add_special_tokens=False)["input_ids"]
-                tail = tokeniser(example.answer + tokeniser.eos_token, add_special_tokens=False)["input_ids"]
-                logits = model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1]
-                alone += torch.nn.functional.cross_entropy(logits, torch.tensor(tail), reduction="sum").item()
-                tokens += len(tail)
-        assert count == tokens
-        assert loss.item() == pytest.approx(alone, rel=1e-4)
+        batches += lm._batches(tokeniser, prompt, examples)
+        for example in examples:
+            text = tokeniser.apply_chat_template(
+                prompt.messages(example.query), tokenize=False, add_generation_prompt=True
+            )
+            head = tokeniser(text, add_special_tokens=False)["input_ids"]
+            tail = tokeniser(example.answer + tokeniser.eos_token, add_special_tokens=False)["input_ids"]
+            logits = model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1]
+            alone.append(torch.nn.functional.cross_entropy(logits, torch.tensor(tail), reduction="sum"))
+            tokens += len(tail)
+    assert len(batches) == 5
+    expected = torch.autograd.grad(torch.stack(alone).sum() / tokens, list(model.parameters()))
+    losses = [partial(lm._loss, model, batch, tokeniser.pad_token_id, tokens) for batch in batches]
+    before = torch.get_num_threads()
+    with threads() as pool:
+        found = gradients(pool, losses, model)
+    assert torch.get_num_threads() == before
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).abs().max() <= 1e-4 * other.abs().max()

@@ -12,7 +12,7 @@ MODELS = ("mini-clip", "mini-lm")
 
 
 def build(names: Sequence[str], out: Path | None = None, report: Report = lambda *_: None) -> None:
-    """Train the named models into `out/<name>`; checkpoints are kept in the cache until a model is whole."""
+    """Train the named models into `out/<name>`; checkpoints are kept in the cache until all of them are whole."""
     import shutil
     from importlib import import_module
 
@@ -23,9 +23,10 @@ def build(names: Sequence[str], out: Path | None = None, report: Report = lambda
         if name not in MODELS:
             raise UserError(f"no miniature model {name!r}", fix=f"there is: {', '.join(MODELS)}")
     folder = out or catalog.folder() / "baselines" / "models"
-    for name in names:
-        work = cache_dir() / "training" / name
+    works = {name: cache_dir() / "training" / name for name in names}
+    for name, work in works.items():
         work.mkdir(parents=True, exist_ok=True)
         module = import_module(f"grapebench.world.training.{name.removeprefix('mini-')}")
         module.train(folder / name, work, report=report)
+    for work in works.values():
         shutil.rmtree(work)
