@@ -37,4 +37,8 @@ def gradients(pool: ThreadPoolExecutor, losses: Sequence[Loss], model: torch.nn.
 
     parameters = list(model.parameters())
     found = pool.map(lambda loss: torch.autograd.grad(loss(), parameters), losses)
-    return [torch.stack(parts).sum(0) for parts in zip(*found, strict=True)]
+    total = list(next(found))
+    for part in found:
+        for one, more in zip(total, part, strict=True):
+            one += more
+    return total
