@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -49,16 +50,19 @@ def test_a_finished_training_is_not_made_again(tmp_path: Path) -> None:
 
 def test_what_is_not_learnt_stays_and_is_not_stored(tmp_path: Path) -> None:
     import torch
+    from safetensors import safe_open
 
     model = torch.nn.Linear(4, 1)
     model.bias.requires_grad_(False)
     bias = model.bias.clone()
-    gradients = lambda _: [torch.ones_like(model.weight)]  # noqa: E731
-    fit(model, gradients, Schedule(steps=4, learning_rate=0.1, save_every=2), tmp_path)
+    ones = lambda _: [torch.ones_like(model.weight)]  # noqa: E731
+    fit(model, ones, Schedule(steps=4, learning_rate=0.1, save_every=2), tmp_path)
     assert torch.equal(model.bias, bias)
+    with safe_open(tmp_path / "training.safetensors", framework="pt") as file:
+        assert not [key for key in file.keys() if key.endswith("bias")]  # noqa: SIM118
     again = torch.nn.Linear(4, 1)
     again.bias.requires_grad_(False)
-    fit(again, gradients, Schedule(steps=4, learning_rate=0.1, save_every=2), tmp_path)
+    fit(again, ones, Schedule(steps=4, learning_rate=0.1, save_every=2), tmp_path)
     assert torch.equal(again.weight, model.weight)
 
 
@@ -115,6 +119,8 @@ def test_gradients_are_those_of_each_answer_alone() -> None:
     before = torch.get_num_threads()
     with threads() as pool:
         found = gradients(pool, losses, model)
+        alone_at_work = gradients(ThreadPoolExecutor(1), losses, model)
     assert torch.get_num_threads() == before
+    assert all(torch.equal(one, other) for one, other in zip(found, alone_at_work, strict=True)), "by cores"
     for one, other in zip(found, expected, strict=True):
         assert (one - other).abs().max() <= 1e-4 * other.abs().max()
