@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ class _Stop(Exception):
     pass
 
 
-def _train(folder: Path, stop_at: int | None = None) -> list[float]:
+def _train(folder: Path, stop_at: int | None = None, matrices: Sequence[str] = ()) -> list[float]:
     import torch
 
     torch.manual_seed(0)
@@ -33,15 +34,34 @@ def _train(folder: Path, stop_at: int | None = None) -> list[float]:
         loss = ((model(inputs) - inputs.sum(1, keepdim=True)) ** 2).mean()
         return torch.autograd.grad(loss, list(model.parameters()))
 
-    fit(model, gradients_at, Schedule(steps=30, learning_rate=0.05, warmup=3, save_every=5), folder)
+    fit(model, gradients_at, Schedule(steps=30, learning_rate=0.05, warmup=3, save_every=5), folder, matrices)
     return [float(value) for parameter in model.parameters() for value in parameter.detach().flatten()]
 
 
+@pytest.mark.parametrize("matrices", [(), ("weight",)], ids=["adamw", "muon"])
 @pytest.mark.parametrize("stop_at", [1, 7, 20, 29])
-def test_a_stopped_training_ends_where_an_unbroken_one_does(tmp_path: Path, stop_at: int) -> None:
+def test_a_stopped_training_ends_where_an_unbroken_one_does(
+    tmp_path: Path, stop_at: int, matrices: Sequence[str]
+) -> None:
     with pytest.raises(_Stop):
-        _train(tmp_path / "broken", stop_at)
-    assert _train(tmp_path / "broken") == _train(tmp_path / "whole")
+        _train(tmp_path / "broken", stop_at, matrices)
+    assert _train(tmp_path / "broken", None, matrices) == _train(tmp_path / "whole", None, matrices)
+
+
+def test_matrices_step_in_all_directions_alike(tmp_path: Path) -> None:
+    """Muon's step is the gradient's nearest matrix with orthonormal rows, as long as a step of AdamW."""
+    import torch
+
+    torch.manual_seed(0)
+    model = torch.nn.Linear(8, 8)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    scales = torch.diag(torch.logspace(-1, 0, 8))
+    given = [scales, torch.ones(8)]
+    fit(model, lambda _: given, Schedule(1, 0.1, warmup=1, weight_decay=0.0), tmp_path, ["weight"])
+    moved = before["weight"] - model.weight.detach()
+    singular = torch.linalg.svdvals(moved) / (0.1 * 0.2 * 8**0.5)
+    assert singular.min() > 0.6 and singular.max() < 1.3, "of a gradient whose own span a factor of ten"
+    assert torch.allclose(before["bias"] - model.bias.detach(), torch.full((8,), 0.1), rtol=1e-3)
 
 
 def test_a_finished_training_is_not_made_again(tmp_path: Path) -> None:

@@ -99,6 +99,6 @@ def train(
 
     if scale is not None:
         model.logit_scale = torch.nn.Parameter(torch.tensor(math.log(scale)), requires_grad=False)
-    fit(model, gradients_at, schedule, work, partial(report, "mini-clip"))
+    fit(model, gradients_at, schedule, work, report=partial(report, "mini-clip"))
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors")

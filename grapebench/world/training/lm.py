@@ -39,39 +39,18 @@ class Lesson:
     level: Level
 
 
-@dataclass(frozen=True)
-class Course:
-    """Lessons under one schedule of learning rates; each course starts with what the one before has taught."""
-
-    name: str
-    lessons: tuple[Lesson, ...]
-    learning_rate: float
-
-    @property
-    def schedule(self) -> Schedule:
-        return Schedule(self.lessons[-1].until, self.learning_rate, warmup=50, weight_decay=0.01)
-
-
 _FIRST_WORDS = english.CANONICAL
-COURSES = (
-    Course(
-        "everything",
-        (
-            Lesson(600, {"translate": 40, "compose": 48, "condense": 2}, Level(2, 0.6, True, _FIRST_WORDS)),
-            Lesson(1200, {"translate": 40, "compose": 48, "condense": 2}, Level(2, 0.2, True, _FIRST_WORDS)),
-            Lesson(2000, {"translate": 36, "compose": 44, "condense": 2}, Level(2, 0.1, False, _FIRST_WORDS)),
-            Lesson(3500, {"translate": 32, "compose": 40, "condense": 2}, Level(4, 0.08, False, _FIRST_WORDS)),
-            Lesson(4500, {"translate": 28, "compose": 44, "condense": 1}, Level()),
-        ),
-        2e-3,
-    ),
-    Course("composing", (Lesson(1500, {"translate": 12, "compose": 56, "condense": 2}, Level()),), 6e-4),
-    Course("composing more", (Lesson(800, {"translate": 6, "compose": 60, "condense": 1}, Level()),), 6e-4),
+LESSONS = (
+    Lesson(300, {"translate": 40, "compose": 48, "condense": 2}, Level(2, 0.6, True, _FIRST_WORDS)),
+    Lesson(600, {"translate": 40, "compose": 48, "condense": 2}, Level(2, 0.2, True, _FIRST_WORDS)),
+    Lesson(1000, {"translate": 36, "compose": 44, "condense": 2}, Level(2, 0.1, False, _FIRST_WORDS)),
+    Lesson(1700, {"translate": 32, "compose": 44, "condense": 2}, Level(4, 0.08, False, _FIRST_WORDS)),
+    Lesson(3400, {"translate": 20, "compose": 56, "condense": 2}, Level()),
 )
 """From easy to hard. Short texts come first, with one right answer: with nothing to guess in its wording, all of the
 loss is about the content, and copying, and matching a wish with the thing it is about, emerge in hundreds of steps.
-The last lesson of the first course teaches the model its own wording. Composing is the hardest, and learning rates that
-begin anew teach more of it than as many more steps of the first course do."""
+The last lesson teaches the model its own wording, and composing most, which is the hardest."""
+SCHEDULE = Schedule(LESSONS[-1].until, learning_rate=2e-3, warmup=50, weight_decay=0.01)
 
 
 def _messages() -> dict[Family, prompts.Prompt]:
@@ -123,25 +102,22 @@ def train(folder: Path, work: Path, seed: int = 0, report: Report = lambda *_: N
     model = LlamaForCausalLM(config)
     _start_plain(model)
 
+    matrices = [name for name, weight in model.named_parameters() if weight.ndim == 2 and ".layers." in name]
     with threads() as pool:
-        for course in COURSES:
 
-            def gradients_at(step: int, course: Course = course) -> list[torch.Tensor]:
-                return gradients(pool, _lesson_losses(model, tokeniser, templates, course, step, seed), model)
+        def gradients_at(step: int) -> list[torch.Tensor]:
+            return gradients(pool, _losses_at(step, model, tokeniser, templates, seed), model)
 
-            (work / course.name).mkdir(exist_ok=True)
-            fit(model, gradients_at, course.schedule, work / course.name, partial(report, f"mini-lm, {course.name}"))
+        fit(model, gradients_at, SCHEDULE, work, matrices, report=partial(report, "mini-lm"))
     model.generation_config.eos_token_id = tokeniser.eos_token_id
     model.generation_config.pad_token_id = tokeniser.pad_token_id
     model.half().save_pretrained(folder)
 
 
-def _lesson_losses(
-    model: Any, tokeniser: Any, templates: dict[Family, prompts.Prompt], course: Course, step: int, seed: int
-) -> list[Loss]:
+def _losses_at(step: int, model: Any, tokeniser: Any, templates: dict[Family, prompts.Prompt], seed: int) -> list[Loss]:
     """Parts of the mean cross-entropy of the answers' tokens in a step's examples, which depend on the step alone."""
-    rng = random.Random(f"mini-lm/{course.name}/{seed}/{step}")
-    lesson = next(lesson for lesson in course.lessons if step < lesson.until)
+    rng = random.Random(f"mini-lm/{seed}/{step}")
+    lesson = next(lesson for lesson in LESSONS if step < lesson.until)
     batches = []
     for family, size in lesson.sizes.items():
         examples = [FAMILIES[family](rng, level=lesson.level) for _ in range(size)]

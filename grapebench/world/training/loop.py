@@ -1,8 +1,9 @@
-"""A small resumable training loop: AdamW, warm-up and cosine, checkpoints as safetensors."""
+"""A small resumable training loop: AdamW or Muon, warm-up and cosine, checkpoints as safetensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ def fit(
     gradients_at: Callable[[int], Sequence[torch.Tensor]],
     schedule: Schedule,
     folder: Path,
+    matrices: Collection[str] = (),
     report: Callable[[int, int], None] = lambda *_: None,
 ) -> None:
     """Train `model` in place; a stopped training goes on exactly where it was.
@@ -39,56 +41,69 @@ def fit(
     `gradients_at(step)` are those of the parameters that are learnt, in their order, and depend on nothing else.
 
     `folder/training.safetensors` holds weights, optimiser state and the step; it is replaced every `save_every` steps.
-    `report` is called with the steps that are done and all there are.
+    The weights named in `matrices` are learnt by Muon (Jordan et al. 2024), its steps as long as AdamW's (Liu et al.
+    2025, arXiv:2502.16982), all others by AdamW. `report` is called with the steps that are done and all there are.
     """
     import math
 
     import torch
 
     learnt = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    optimiser = torch.optim.AdamW(
-        learnt.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
-    )
+    rest = [weight for name, weight in learnt.items() if name not in matrices]
+    decay = schedule.weight_decay
+    optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, weight_decay=decay, betas=(0.9, 0.98))]
+    if matrices:
+        named = [learnt[name] for name in matrices]
+        optimisers.append(torch.optim.Muon(named, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     checkpoint = folder / "training.safetensors"
-    start = _restore(learnt, optimiser, checkpoint) if checkpoint.exists() else 0
+    start = _restore(learnt, optimisers, checkpoint) if checkpoint.exists() else 0
     model.train()
     report(start, schedule.steps)
     for step in range(start, schedule.steps):
         fraction = step / schedule.steps
         rate = min(1.0, (step + 1) / schedule.warmup) * 0.5 * (1 + math.cos(math.pi * fraction))
-        for group in optimiser.param_groups:
+        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = schedule.learning_rate * max(rate, 0.01)
         for parameter, gradient in zip(learnt.values(), gradients_at(step), strict=True):
             parameter.grad = gradient
         torch.nn.utils.clip_grad_norm_(learnt.values(), schedule.clip)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         report(step + 1, schedule.steps)
         if (step + 1) % schedule.save_every == 0:
-            _save(learnt, optimiser, step + 1, checkpoint)
+            _save(learnt, optimisers, step + 1, checkpoint)
     model.eval()
 
 
-def _save(learnt: Learnt, optimiser: torch.optim.Optimizer, step: int, path: Path) -> None:
+def _save(learnt: Learnt, optimisers: Sequence[torch.optim.Optimizer], step: int, path: Path) -> None:
     from safetensors.torch import save_file
 
     tensors = {f"model/{name}": value for name, value in learnt.items()}
     for name, parameter in learnt.items():
-        for key, value in optimiser.state[parameter].items():
-            tensors[f"optimiser/{key}/{name}"] = value
+        for optimiser in optimisers:
+            for key, value in optimiser.state.get(parameter, {}).items():
+                tensors[f"optimiser/{key}/{name}"] = value
     with atomic_file(path) as temporary:
         save_file(
             {name: value.detach().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step)}
         )
 
 
-def _restore(learnt: Learnt, optimiser: torch.optim.Optimizer, path: Path) -> int:
+def _restore(learnt: Learnt, optimisers: Sequence[torch.optim.Optimizer], path: Path) -> int:
     import torch
     from safetensors import safe_open
 
+    names = {parameter: name for name, parameter in learnt.items()}
+    states: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
     with safe_open(path, framework="pt") as file, torch.no_grad():
+        for stored in file.keys():  # noqa: SIM118
+            kind, _, rest = stored.partition("/")
+            if kind == "optimiser":
+                key, _, name = rest.partition("/")
+                states[name][key] = file.get_tensor(stored)
         for name, parameter in learnt.items():
             parameter.copy_(file.get_tensor(f"model/{name}"))
-            optimiser.state[parameter] = {
-                key: file.get_tensor(f"optimiser/{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+        for optimiser in optimisers:
+            for parameter in (one for group in optimiser.param_groups for one in group["params"]):
+                optimiser.state[parameter] = states[names[parameter]]
         return int(file.metadata()["step"])
