@@ -144,3 +144,9 @@ def lines(folder: Path, name: str, change: Callable[[list[str]], list[str]]) -> 
     found = gzip.decompress((folder / name).read_bytes()).decode().splitlines(keepends=True)
     (folder / name).write_bytes(gzip.compress("".join(change(found)).encode(), mtime=0))
     rehash(folder)
+
+
+def told(found: Findings) -> str:
+    """All problems; each begins with a file and holds a sentence."""
+    assert all(": " in problem for problem in found.problems)
+    return "\n".join(found.problems)
