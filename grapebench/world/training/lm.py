@@ -45,7 +45,7 @@ LESSONS = (
     Lesson(600, {"translate": 40, "compose": 48, "condense": 2}, Level(2, 0.2, True, _FIRST_WORDS)),
     Lesson(1000, {"translate": 36, "compose": 44, "condense": 2}, Level(2, 0.1, False, _FIRST_WORDS)),
     Lesson(1700, {"translate": 32, "compose": 44, "condense": 2}, Level(4, 0.08, False, _FIRST_WORDS)),
-    Lesson(3400, {"translate": 20, "compose": 56, "condense": 2}, Level()),
+    Lesson(4800, {"translate": 12, "compose": 60, "condense": 1}, Level()),
 )
 """From easy to hard. Short texts come first, with one right answer: with nothing to guess in its wording, all of the
 loss is about the content, and copying, and matching a wish with the thing it is about, emerge in hundreds of steps.
