@@ -2,14 +2,14 @@
 
     python benchmarks/overhead.py
 
-The run is `grapebench run --task flickr30k-cn --rewriter llm` on the miniature with an empty store: 5,000 queries,
-1,000 images. Its wall time is taken apart by timers around the places where work is done; a timer stops while another
-one runs, so that they add up. Generating is the language model's work; importing libraries, loading models, reading
-and encoding are the price of any evaluation; the rest is grapebench's own.
+The run is `grapebench run --task flickr30k-cn --rewriter llm` on the miniature with an empty store (5,000 queries,
+1,000 images), or of another task, rewriter and seeds. Its wall time is taken apart by timers around the places where
+work is done; a timer stops while another one runs, so that they add up. Generating is the language model's work;
+importing libraries, loading models, reading and encoding are the price of any evaluation; the rest is grapebench's own.
 
-Then the same command makes the same result again from stored rewrites: with stored vectors, and with vectors that have
-to be made. Beside each stands `python -c "import torch"`, in turn with it, so that a busy moment of the machine hits
-both.
+Then, unless `--repetitions 0`, the same command makes the same result again from stored rewrites: with stored vectors,
+and with vectors that have to be made. Beside each stands `python -c "import torch"`, in turn with it, so that a busy
+moment of the machine hits both.
 """
 
 from __future__ import annotations
@@ -180,12 +180,17 @@ def main() -> int:
         return profile(sys.argv[3:], Path(sys.argv[2]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="flickr30k-cn")
+    parser.add_argument("--rewriter", default="llm")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--limit", type=int, help="ask only the first so many queries")
     parser.add_argument("--repetitions", type=int, default=5)
     arguments = parser.parse_args()
-    run = ["run", "--task", arguments.task, "--rewriter", "llm"]
+    run = ["run", "--task", arguments.task, "--rewriter", arguments.rewriter]
+    run += [word for seed in arguments.seed for word in ("--seed", str(seed))]
     run += ["--limit", str(arguments.limit)] if arguments.limit else []
-    queries = f"{arguments.task}, " + (f"the first {arguments.limit:,} queries" if arguments.limit else "all queries")
+    queries = f"{arguments.rewriter} on {arguments.task}, "
+    queries += f"the first {arguments.limit:,} queries" if arguments.limit else "all queries"
+    queries += f", {len(arguments.seed)} seeds" if len(arguments.seed) > 1 else ""
     with tempfile.TemporaryDirectory() as home:
         os.environ["GRAPEBENCH_HOME"] = home
         print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores")
@@ -194,7 +199,8 @@ def main() -> int:
         seconds([*drawn, "--limit", "1", "--out", str(Path(home) / "drawn")])
         shutil.rmtree(Path(home) / "cache" / "embeddings")
         share(run, queries)
-        again(run, Path(home), queries, arguments.repetitions)
+        if arguments.repetitions:
+            again(run, Path(home), queries, arguments.repetitions)
     return 0
 
 

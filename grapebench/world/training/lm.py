@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from grapebench import catalog
 from grapebench.cards import Family
-from grapebench.rewriters import prompts
+from grapebench.rewriters import models, prompts
 from grapebench.world import english
 from grapebench.world.training.examples import FAMILIES, Example, Level
 from grapebench.world.training.loop import Report, Schedule, fit
@@ -111,7 +111,8 @@ def train(folder: Path, work: Path, seed: int = 0, report: Report = lambda *_: N
         fit(model, gradients_at, SCHEDULE, work, matrices, report=partial(report, "mini-lm"))
     model.generation_config.eos_token_id = tokeniser.eos_token_id
     model.generation_config.pad_token_id = tokeniser.pad_token_id
-    model.half().save_pretrained(folder)
+    with models.quiet():
+        model.half().save_pretrained(folder)
 
 
 def _losses_at(step: int, model: Any, tokeniser: Any, templates: dict[Family, prompts.Prompt], seed: int) -> list[Loss]:
