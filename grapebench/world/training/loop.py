@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grapebench.files import atomic_file
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 Report = Callable[[str, int, int], None]
 """Called with what is being trained, how many steps are done, and how many there are."""
 Learnt = Mapping[str, "torch.nn.Parameter"]
+States = Mapping[str, MutableMapping[str, Any]]
+"""What the optimisers remember of each parameter: their own dictionaries, which change as they step."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,16 @@ def fit(
     if matrices:
         named = [learnt[name] for name in matrices]
         optimisers.append(torch.optim.Muon(named, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+    states = _states(learnt, optimisers)
     checkpoint = folder / "training.safetensors"
-    start = _restore(learnt, optimisers, checkpoint) if checkpoint.exists() else 0
+    start = _restore(learnt, states, checkpoint) if checkpoint.exists() else 0
     model.train()
     report(start, schedule.steps)
     for step in range(start, schedule.steps):
         fraction = step / schedule.steps
         rate = min(1.0, (step + 1) / schedule.warmup) * 0.5 * (1 + math.cos(math.pi * fraction))
-        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+        for group in groups:
             group["lr"] = schedule.learning_rate * max(rate, 0.01)
         for parameter, gradient in zip(learnt.values(), gradients_at(step), strict=True):
             parameter.grad = gradient
@@ -71,39 +74,41 @@ def fit(
             optimiser.step()
         report(step + 1, schedule.steps)
         if (step + 1) % schedule.save_every == 0:
-            _save(learnt, optimisers, step + 1, checkpoint)
+            _save(learnt, states, step + 1, checkpoint)
     model.eval()
 
 
-def _save(learnt: Learnt, optimisers: Sequence[torch.optim.Optimizer], step: int, path: Path) -> None:
+def _states(learnt: Learnt, optimisers: Sequence[torch.optim.Optimizer]) -> States:
+    names = {parameter: name for name, parameter in learnt.items()}
+    return {
+        names[parameter]: optimiser.state[parameter]
+        for optimiser in optimisers
+        for group in optimiser.param_groups
+        for parameter in group["params"]
+    }
+
+
+def _save(learnt: Learnt, states: States, step: int, path: Path) -> None:
     from safetensors.torch import save_file
 
     tensors = {f"model/{name}": value for name, value in learnt.items()}
-    for name, parameter in learnt.items():
-        for optimiser in optimisers:
-            for key, value in optimiser.state.get(parameter, {}).items():
-                tensors[f"optimiser/{key}/{name}"] = value
+    tensors |= {f"optimiser/{key}/{name}": value for name, state in states.items() for key, value in state.items()}
     with atomic_file(path) as temporary:
         save_file(
             {name: value.detach().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step)}
         )
 
 
-def _restore(learnt: Learnt, optimisers: Sequence[torch.optim.Optimizer], path: Path) -> int:
+def _restore(learnt: Learnt, states: States, path: Path) -> int:
     import torch
     from safetensors import safe_open
 
-    names = {parameter: name for name, parameter in learnt.items()}
-    states: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
     with safe_open(path, framework="pt") as file, torch.no_grad():
+        for name, parameter in learnt.items():
+            parameter.copy_(file.get_tensor(f"model/{name}"))
         for stored in file.keys():  # noqa: SIM118
             kind, _, rest = stored.partition("/")
             if kind == "optimiser":
                 key, _, name = rest.partition("/")
                 states[name][key] = file.get_tensor(stored)
-        for name, parameter in learnt.items():
-            parameter.copy_(file.get_tensor(f"model/{name}"))
-        for optimiser in optimisers:
-            for parameter in (one for group in optimiser.param_groups for one in group["params"]):
-                optimiser.state[parameter] = states[names[parameter]]
         return int(file.metadata()["step"])
