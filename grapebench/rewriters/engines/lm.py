@@ -100,10 +100,13 @@ class Transformers:
 
     def _encode(self, loaded: models.Chat, requests: Sequence[Request]) -> list[_Encoded]:
         texts = [loaded.render(request.messages) for request in requests]
+        # All samples of a query have its prompt.
+        distinct = list(dict.fromkeys(texts))
+        tokens_of = dict(zip(distinct, loaded.tokenise(distinct), strict=True))
         limit = None if loaded.context is None else loaded.context - self.settings.max_new_tokens
         found = []
-        for request, tokens in zip(requests, loaded.tokenise(texts), strict=True):
-            trace: dict[str, str] = {}
+        for request, text in zip(requests, texts, strict=True):
+            tokens, trace = tokens_of[text], dict[str, str]()
             if limit is not None and len(tokens) > limit:
                 _, tokens, trace = fit(request, lambda some: loaded.tokenise([loaded.render(some)])[0], limit)
             found.append(_Encoded(request.key, tokens, trace))

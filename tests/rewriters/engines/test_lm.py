@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,20 @@ def test_equal_texts_are_sampled_apart(tiny_lm: Path) -> None:
     twins = [request(str(n), "same") for n in range(6)]
     assert len({answer.raw for answer in make(tiny_lm, sample=True).answer(twins)}) > 3
     assert len({answer.raw for answer in make(tiny_lm).answer(twins)}) == 1
+
+
+def test_samples_share_their_prompts_tokens(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenised: list[str] = []
+    tokenise = models.Chat.tokenise
+
+    def counted(chat: models.Chat, texts: Sequence[str]) -> list[list[int]]:
+        tokenised.extend(texts)
+        return tokenise(chat, texts)
+
+    monkeypatch.setattr(models.Chat, "tokenise", counted)
+    asked = [request(f"{text}#{n}", text) for n in range(5) for text in ("one", "two")]
+    answers = by_key(make(tiny_lm, sample=True).answer(asked))
+    assert len(answers) == 10 and len(tokenised) == len(set(tokenised)) == 2
 
 
 def test_the_token_budget_bounds_the_batches(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
