@@ -171,8 +171,10 @@ def read_arrow(path: Path, wanted: Callable[[str], bool] = bool) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        # Opened here, so that a path is never taken for a file system's address.
-        with path.open("rb") as file:
+        # Arrow's own file, so that a path is never taken for a file system's address. A file of Python's is let go by
+        # arrow's threads after the read is over, which ends the process with an abort where Python is about to exit
+        # (github.com/apache/arrow/issues/34314); it is opened for its errors alone, which name the path.
+        with path.open("rb"), pa.OSFile(str(path)) as file:
             table = pq.ParquetFile(file)
             return table.read([name for name in table.schema_arrow.names if wanted(name)], use_threads=False)
     except (pa.ArrowException, OSError) as error:

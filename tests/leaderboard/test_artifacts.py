@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,28 @@ def test_tables_do_not_need_pandas(tmp_path: Path) -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True)
     assert told.stdout == "False\n"
+
+
+class _Unread(type(Path())):  # type: ignore[misc]
+    """A path whose opened file holds nothing for him who reads it."""
+
+    def open(self, *arguments: Any, **named: Any) -> Any:
+        super().open(*arguments, **named).close()
+        return io.BytesIO()
+
+
+def test_no_thread_of_arrows_is_left_with_a_file_of_pythons(tmp_path: Path) -> None:
+    """One that lets go of it when Python is about to exit aborts the process."""
+    artifacts.write_table(tmp_path / "table.parquet", COLUMNS)
+    found = artifacts.read_table(_Unread(tmp_path / "table.parquet"))
+    assert found == artifacts.read_table(tmp_path / "table.parquet") and found["query_id"] == COLUMNS["query_id"]
+
+
+def test_a_table_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="table.parquet"):
+        artifacts.read_table(tmp_path / "table.parquet")
+    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+        artifacts.read_table(tmp_path)
 
 
 def test_rewrites_can_be_read_back_whole(tmp_path: Path) -> None:
