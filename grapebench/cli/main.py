@@ -34,6 +34,10 @@ from grapebench.files import explain_os_error
 
 INTERRUPTED = 130
 
+# The libraries that commands import make a million objects that stay; looking through them for garbage every 700 new
+# ones takes a sixth of the time that importing them does.
+GARBAGE = (10_000, 10, 10)
+
 # Rich help and tracebacks would cost a third of the start-up time, and a traceback is for a bug, which wants it plain.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -77,9 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: not everything could be done, as the command has said. 2: the user's input or machine is at fault, said
     in one line on stderr. 130: interrupted. What is raised is a bug.
     """
-    # The libraries imported below make a million objects that stay; looking through them for garbage every 700 new ones
-    # takes a sixth of the time that importing them does.
-    gc.set_threshold(10_000, 10, 10)
+    gc.set_threshold(*GARBAGE)
     try:
         code = _run(arguments)
         sys.stdout.flush()

@@ -9,7 +9,7 @@ from grapebench.leaderboard import board
 from grapebench.leaderboard.board import Overall
 from grapebench.leaderboard.overall import overall
 from grapebench.leaderboard.results import Seen
-from grapebench.leaderboard.site import views
+from grapebench.leaderboard.site import grids
 
 
 def card(name: str, protocol: str = "retrieval", **changes: Any) -> TaskCard:
@@ -63,7 +63,7 @@ def test_who_lacks_a_task_is_not_ranked_and_says_so(make_result: Any) -> None:
     assert [one.label for one in found.ranked] == ["llm"] and [one.label for one in found.oracles] == ["oracle"]
     # A row that had seen its images counts as no row of that task.
     assert {one.label: one.missing for one in found.partial} == {"grape": ("one", "three"), "some": ("two",)}
-    grid = views.overall_grid(found)
+    grid = grids.overall_grid(found)
     shown = {line.label: [cell.text for cell in line.cells] for group in grid.groups for line in group.lines}
     assert shown["llm"][0] == "40.0" and shown["oracle"][0] == "100.0"
     assert shown["some"] == ["–", "–", "–", "90.0", "90.0", "–", "2 of 3", "–", "–"], "a mean over some would mislead"

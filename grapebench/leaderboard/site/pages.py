@@ -15,7 +15,7 @@ from grapebench.evaluation.protocols import protocol_named
 from grapebench.leaderboard import render
 from grapebench.leaderboard.board import Row, Table
 from grapebench.leaderboard.results import Result
-from grapebench.leaderboard.site import plots, views
+from grapebench.leaderboard.site import grids, particulars, plots
 from grapebench.leaderboard.site.material import Rows
 from grapebench.leaderboard.store import Stored
 
@@ -108,15 +108,15 @@ def _title(table: Table, board: Board) -> tuple[str, str]:
 
 def write_index(site: Path, board: Board, shown: Sequence[tuple[str, Table]]) -> None:
     """The board: every table that is shown, with the name of its page."""
-    suites, grids = [], []
+    suites, made = [], []
     for suite in SUITES.values():
         boards = []
         for slug, table in shown:
             if table.first.suite != suite.name:
                 continue
             title, about = _title(table, board)
-            grid = views.board_grid(table)
-            grids.append(grid)
+            grid = grids.board_grid(table)
+            made.append(grid)
             boards.append(
                 {
                     "slug": slug, "name": table.first.task, "title": title, "about": about, "grid": grid,
@@ -126,9 +126,9 @@ def write_index(site: Path, board: Board, shown: Sequence[tuple[str, Table]]) ->
         if not boards:
             continue
         chosen = [one for one in board.overall if one.tables[0].first.suite == suite.name]
-        overall = [{"grid": views.overall_grid(one), "label": one.tables[0].first.retriever.name} for one in chosen]
+        overall = [{"grid": grids.overall_grid(one), "label": one.tables[0].first.retriever.name} for one in chosen]
         suites.append({**vars(suite), "boards": boards, "overall": overall})
-    _render_index(site, suites, views.mechanisms(grids), board)
+    _render_index(site, suites, grids.mechanisms(made), board)
 
 
 def _render_index(site: Path, suites: Sequence[Mapping[str, Any]], mechanisms: Sequence[str], board: Board) -> None:
@@ -140,7 +140,7 @@ def _render_index(site: Path, suites: Sequence[Mapping[str, Any]], mechanisms: S
             root="",
             suites=suites,
             mechanisms=mechanisms,
-            published=views.published_grid(board.cards),
+            published=grids.published_grid(board.cards),
             unlabelled=unlabelled,
         )
     )
@@ -152,11 +152,11 @@ def write_task(site: Path, board: Board, slug: str, table: Table, known: Mapping
     title, about = _title(table, board)
     percent = [(row, 100 * row.figures[table.main].value) for row in table.rows]
     by_tokens = [
-        (row.label, views.result_href(row.results[0]), row.spent.read + row.spent.written, value, row.oracle)
+        (row.label, grids.result_href(row.results[0]), row.spent.read + row.spent.written, value, row.oracle)
         for row, value in percent
     ]
     by_time = [
-        (row.label, views.result_href(row.results[0]), row.spent.ms, value, row.oracle)
+        (row.label, grids.result_href(row.results[0]), row.spent.ms, value, row.oracle)
         for row, value in percent
         if row.spent.ms is not None
     ]
@@ -164,7 +164,7 @@ def write_task(site: Path, board: Board, slug: str, table: Table, known: Mapping
     pairs = _pairs(table)
     told = {
         "slug": slug, "name": table.first.task, "title": title, "about": about, "main": table.main,
-        "headline": render.headline(table), "grid": views.board_grid(table), "parts": views.parts_grid(table),
+        "headline": render.headline(table), "grid": grids.board_grid(table), "parts": grids.parts_grid(table),
         "scatters": [
             plots.against_cost(by_tokens, "tokens a query", table.main, "{:,.0f}"),
             plots.against_cost(by_time, "milliseconds a query", table.main, "{:,.1f}"),
@@ -247,21 +247,21 @@ def write_result(
         slug=slug,
         board=None if table is None else {"slug": slug, "name": result.task},
         seeds=_seeds(table, result),
-        facts=views.facts(result),
-        figures=views.figures_grid(result, of_parts=False),
-        parts=views.figures_grid(result, of_parts=True),
-        inflation=views.inflation_lines(result),
+        facts=particulars.facts(result),
+        figures=grids.figures_grid(result, of_parts=False),
+        parts=grids.figures_grid(result, of_parts=True),
+        inflation=particulars.inflation_lines(result),
         heat=None if known is None else plots.rank_heat(known.before, known.rank, result.gallery),
         histograms=histograms,
         queries=queries,
         remarks=remarks,
         without="This result came without its ranks and rewrites; its command makes the whole.",
-        cost=views.cost(result),
-        environment=views.environment(result) + ([("Submitted by", stored.by)] if stored.by else []),
-        hashes=views.hashes(result, (path.name for path in stored.folder.iterdir())),
-        rewriter_json=views.as_json(result.rewriter.model_dump(mode="json")),
-        retriever_json=views.as_json(result.retriever.model_dump(mode="json")),
-        determinants_json=views.as_json(result.determinants),
+        cost=particulars.cost(result),
+        environment=particulars.environment(result) + ([("Submitted by", stored.by)] if stored.by else []),
+        hashes=particulars.hashes(result, (path.name for path in stored.folder.iterdir())),
+        rewriter_json=particulars.as_json(result.rewriter.model_dump(mode="json")),
+        retriever_json=particulars.as_json(result.retriever.model_dump(mode="json")),
+        determinants_json=particulars.as_json(result.determinants),
     )
 
 
