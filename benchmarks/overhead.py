@@ -7,6 +7,9 @@ The run is `grapebench run --task flickr30k-cn --rewriter llm` on the miniature 
 work is done; a timer stops while another one runs, so that they add up. Generating is the language model's work;
 importing libraries, loading models, reading and encoding are the price of any evaluation; the rest is grapebench's own.
 
+With `--served` the questions of `llm` go to mini-lm behind `transformers serve` on this machine, as they go to a server
+of one's own; generating is then the time in which the run waits for answers.
+
 Then, unless `--repetitions 0`, the same command makes the same result again from stored rewrites: with stored vectors,
 and with vectors that have to be made. Beside each stands `python -c "import torch"`, in turn with it, so that a busy
 moment of the machine hits both.
@@ -29,16 +32,23 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NoReturn
 
-IMPORTED = ("torch", "transformers", "transformers.models.llama.modeling_llama", "open_clip", "pyarrow.parquet")
+import served
+
+IMPORTED = ("torch", "transformers.models.auto.tokenization_auto", "open_clip", "pyarrow.parquet")
+GENERATES = {"lm": "transformers.models.llama.modeling_llama", "api": "openai"}
+"""What a mechanism imports beside these."""
 GENERATE, LOAD, ENCODE = "generating", "loading models", "reading and encoding images and texts"
 IMPORTS = "starting Python, importing libraries"
 PLACES = {
-    GENERATE: ("grapebench.rewriters.engines.lm:Transformers._generate",),
+    GENERATE: (
+        "grapebench.rewriters.engines.lm:Transformers._generate",
+        "grapebench.rewriters.engines.background:_wait",
+    ),
     LOAD: ("grapebench.rewriters.models:load", "grapebench.retrieval.open_clip:OpenClip._load"),
     ENCODE: ("grapebench.retrieval.encode:image_vectors", "grapebench.retrieval.encode:text_vectors"),
     "own: reading the task": ("grapebench.datasets:load_task",),
@@ -112,14 +122,14 @@ class Clock:
         setattr(owner, attribute, replaced)
 
 
-def profile(arguments: list[str], report: Path) -> int:
+def profile(arguments: list[str], report: Path, mechanism: str) -> NoReturn:
     """One command of grapebench in this process; what it took is written to `report` as JSON."""
     clock = Clock()
     with clock.timed(IMPORTS):
         from grapebench.cli.main import GARBAGE, main
 
         gc.set_threshold(*GARBAGE)  # as `main` will do, which imports these where they are needed
-        for name in IMPORTED:
+        for name in (*IMPORTED, GENERATES[mechanism]):
             importlib.import_module(name)
     for name, places in PLACES.items():
         for place in places:
@@ -128,7 +138,8 @@ def profile(arguments: list[str], report: Path) -> int:
     with clock.timed(REST):
         pass
     report.write_text(json.dumps(clock.seconds))
-    return code
+    sys.stdout.flush()
+    os._exit(code)  # as the command ends
 
 
 def seconds(command: list[str]) -> float:
@@ -137,10 +148,10 @@ def seconds(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def share(run: list[str], queries: str) -> None:
+def share(run: list[str], queries: str, mechanism: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "seconds.json"
-        total = seconds([sys.executable, __file__, "--profile", str(report), *run])
+        total = seconds([sys.executable, __file__, "--profile", mechanism, str(report), *run])
         found = json.loads(report.read_text())
     found[IMPORTS] += total - sum(found.values())
     own = sum(value for name, value in found.items() if name.startswith("own: "))
@@ -179,18 +190,20 @@ def again(run: list[str], home: Path, queries: str, repetitions: int) -> None:
 
 def main() -> int:
     if sys.argv[1:2] == ["--profile"]:
-        return profile(sys.argv[3:], Path(sys.argv[2]))
+        profile(sys.argv[4:], Path(sys.argv[3]), sys.argv[2])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="flickr30k-cn")
-    parser.add_argument("--rewriter", default="llm")
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--rewriter", default="llm")
+    asked.add_argument("--served", action="store_true", help="llm, by a server on this machine")
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--limit", type=int, help="ask only the first so many queries")
     parser.add_argument("--repetitions", type=int, default=5)
     arguments = parser.parse_args()
-    run = ["run", "--task", arguments.task, "--rewriter", arguments.rewriter]
+    run = ["run", "--task", arguments.task]
     run += [word for seed in arguments.seed for word in ("--seed", str(seed))]
     run += ["--limit", str(arguments.limit)] if arguments.limit else []
-    queries = f"{arguments.rewriter} on {arguments.task}, "
+    queries = f"{'llm, served,' if arguments.served else arguments.rewriter} on {arguments.task}, "
     queries += f"the first {arguments.limit:,} queries" if arguments.limit else "all queries"
     queries += f", {len(arguments.seed)} seeds" if len(arguments.seed) > 1 else ""
     with tempfile.TemporaryDirectory() as home:
@@ -200,9 +213,11 @@ def main() -> int:
         drawn = [sys.executable, "-m", "grapebench", "run", "--task", arguments.task, "--rewriter", "identity"]
         seconds([*drawn, "--limit", "1", "--out", str(Path(home) / "drawn")])
         shutil.rmtree(Path(home) / "cache" / "embeddings")
-        share(run, queries)
-        if arguments.repetitions:
-            again(run, Path(home), queries, arguments.repetitions)
+        with served.card(Path(home)) if arguments.served else nullcontext(arguments.rewriter) as rewriter:
+            run += ["--rewriter", str(rewriter)]
+            share(run, queries, "api" if arguments.served else "lm")
+            if arguments.repetitions:
+                again(run, Path(home), queries, arguments.repetitions)
     return 0
 
 

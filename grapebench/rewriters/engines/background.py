@@ -25,18 +25,19 @@ def iterate(source: AsyncGenerator[_T, None]) -> Iterator[_T]:
     async def following() -> Any:
         return await anext(source, _END)
 
-    def wait(work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result()
-
     try:
-        while (found := wait(following())) is not _END:
+        while (found := _wait(following(), loop)) is not _END:
             yield found
     finally:
         if not sys.is_finalizing():  # then the thread runs no more, and waiting for it would never end
-            wait(_finish(source))
+            _wait(_finish(source), loop)
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
+
+
+def _wait(work: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> Any:
+    return asyncio.run_coroutine_threadsafe(work, loop).result()
 
 
 async def _finish(source: AsyncGenerator[Any, None]) -> None:
