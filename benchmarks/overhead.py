@@ -213,9 +213,10 @@ def main() -> int:
         drawn = [sys.executable, "-m", "grapebench", "run", "--task", arguments.task, "--rewriter", "identity"]
         seconds([*drawn, "--limit", "1", "--out", str(Path(home) / "drawn")])
         shutil.rmtree(Path(home) / "cache" / "embeddings")
-        with served.card(Path(home)) if arguments.served else nullcontext(arguments.rewriter) as rewriter:
-            run += ["--rewriter", str(rewriter)]
-            share(run, queries, "api" if arguments.served else "lm")
+        with served.server(Path(home) / "server.txt") if arguments.served else nullcontext() as url:
+            rewriter = arguments.rewriter if url is None else served.card(Path(home), url)
+            run += ["--rewriter", rewriter]
+            share(run, queries, "lm" if url is None else "api")
             if arguments.repetitions:
                 again(run, Path(home), queries, arguments.repetitions)
     return 0

@@ -1,4 +1,4 @@
-"""Benchmarks are scripts beside each other: what one of them imports lies in its own folder."""
+"""The benchmarks whose names their packages have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
 
 
 @pytest.fixture(scope="session")
