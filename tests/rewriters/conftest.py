@@ -1,4 +1,4 @@
-"""What rewriters are tested with: a chat model of a few thousand random weights, and a retriever without a model."""
+"""What rewriters are tested with: a chat model of random weights, a retriever without a model, and a store."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from grapebench.records import Gallery
 from grapebench.retrieval.searcher import Searcher
 from grapebench.retrieval.store import EmbeddingStore
+from grapebench.rewriters.store import RewriteStore
 
 
 class Hashing:
@@ -51,3 +52,10 @@ def searcher(fresh_home: Path) -> Searcher:
     """Twelve images, i0 to i11."""
     gallery = Gallery(tuple(f"i{number}" for number in range(12)), Memory())
     return Searcher(gallery, Hashing(), EmbeddingStore())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterable[RewriteStore]:
+    """An empty one, whose folder is not there yet."""
+    with RewriteStore(tmp_path / "deep" / "rewrites.sqlite") as opened:
+        yield opened

@@ -73,12 +73,6 @@ def loaded(made: Prompted) -> LoadedRewriter:
     return _loaded("faked", made, None, {}, made.setup, made.prompt)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RewriteStore]:
-    with RewriteStore(tmp_path / "rewrites.sqlite") as opened:
-        yield opened
-
-
 def by_id(rewrites: Any) -> dict[str, Rewrite]:
     return {rewrite.query_id: rewrite for rewrite in rewrites}
 

@@ -85,12 +85,6 @@ def keys(asked: Sequence[Request]) -> list[str]:
     return [request.key for request in asked]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RewriteStore]:
-    with RewriteStore(tmp_path / "rewrites.sqlite") as opened:
-        yield opened
-
-
 def test_concepts_are_detected_then_the_query_is_rewritten() -> None:
     (found,) = make().rewrite(QUERIES[:1])
     (first,), (second,) = Fake.asked
