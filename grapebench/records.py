@@ -34,6 +34,9 @@ class Query:
     """Image ids and how right each is, where the files grade their answers (CIRR: `target_soft`)."""
     category: str = ""
     """The part of the data that the query belongs to, where there are such parts (CVLUE: 'panda')."""
+    source: str = ""
+    """What the text was taken from, where several texts are from one (Wikipedia: the article of a section): queries of
+    one source are not independent. Rewriters are asked without it."""
 
 
 class ImageSource(Protocol):
@@ -86,7 +89,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything that a figure depends on, except the pixels."""
+        """Hash of everything that a rank depends on, except the pixels. Sources change intervals and tests alone."""
         rows = [
             (q.id, q.text, q.positives, q.language, q.reference, q.excluded, q.subset, q.grades, q.category)
             for q in self.queries

@@ -61,7 +61,8 @@ def _print_json(base: Scored, found: list[Comparison], count: int) -> None:
         "limit": one.limit,
         "retriever": one.retriever.name,
         "queries": one.queries,
-        "images": len(set(base.sheets[0].clusters)),
+        "clusters": one.clusters,
+        "largest_cluster": one.largest_cluster,
         "permutations": RESAMPLES,
         "baseline": _identity(base),
         "comparisons": [],
@@ -109,14 +110,14 @@ def _print_tables(base: Scored, found: list[Comparison], count: int) -> None:
     from grapebench.evaluation import compare as comparing
     from grapebench.evaluation.protocols import protocol_named
     from grapebench.evaluation.significance import RESAMPLES
+    from grapebench.leaderboard import render
     from grapebench.leaderboard.board import main_figure
 
     one, console = base.result, Console()
     parts = [
         f"Compared: {one.task}", f"suite {one.suite}", f"split {one.split}", f"protocol {one.protocol}",
         f"retriever {one.retriever.name}",
-        f"{one.queries:,} queries" + ("" if one.limit is None else f" (only the first {one.limit:,})"),
-        f"{len(set(base.sheets[0].clusters)):,} images asked for",
+        render.asked(one),
     ]  # fmt: skip
     console.print(Text(" · ".join(parts), style="italic"))
     for comparison in found:
@@ -132,9 +133,9 @@ def _print_tables(base: Scored, found: list[Comparison], count: int) -> None:
     by_category = protocol_named(one.protocol).relevance == "category"
     caption = f"Won, tied, lost: queries whose {_WON[by_category]} than with the baseline. "
     caption += (
-        "Percent; Δ in points, with its 95 % interval by a bootstrap over images. p: two-sided, by a permutation "
+        "Percent; Δ in points, with its 95 % interval by a bootstrap over clusters. p: two-sided, by a permutation "
     )
-    caption += f"test that swaps all queries of an image together ({RESAMPLES:,} draws, or all where there are fewer)."
+    caption += f"test that swaps all queries of a cluster together ({RESAMPLES:,} draws, or all where there are fewer)."
     if len(found) > 1:
         caption += f" Holm: corrected for {len(found)} comparisons with the baseline, each figure on its own."
     caption += " ▲ better and ▼ worse beyond chance, ≈ neither (p above 0.05)."

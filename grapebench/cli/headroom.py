@@ -148,7 +148,7 @@ def _print_table(found: Headroom, task: Task, opened: LoadedRewriter, seed: int,
     console.print(Text(title, style="italic"))
     console.print(table)
     drawn = ", ".join(f"{name} {value:g}" for name, value in _sampling(opened).items())
-    caption = f"Percent, with 95 % intervals over images; {found.queries:,} queries, {found.samples} answers each"
+    caption = f"Percent, with 95 % intervals over clusters; {found.queries:,} queries, {found.samples} answers each"
     caption += f" ({drawn})" if drawn else ""
     caption += f", of which {found.distinct:.1f} differ on average. The best is chosen by the labels, so no rewriter "
     caption += "reaches it without them. Of k answers: the mean over all choices of k among the "

@@ -119,8 +119,8 @@ def summary(found: Result, row: dict[str, Any], in_full: bool) -> Group:
         if found.family == "compose":
             unknown = "not kept in a result; the task's data say which image the query changes"
             lines["Reference"] = row.get("reference", unknown)
-        if row.get("cluster"):
-            lines["Right image"] = row["cluster"]
+        if row.get("positive"):
+            lines["Right image"] = row["positive"]
     about = ", ".join(row[name] for name in ("language", "category") if row.get(name))
     return grid(f"Query {row['query_id']}" + (f" ({about})" if about else ""), lines)
 
@@ -169,7 +169,7 @@ def images(found: Result, row: dict[str, Any]) -> Group:
     known = {name: [(one["image"], one["score"]) for one in some] for name, some in columns.items() if some is not None}
     parts: list[Any] = []
     if known:
-        parts += [Text("The best images", style="bold"), _table(known, row.get("cluster"))]
+        parts += [Text("The best images", style="bold"), _table(known, row.get("positive"))]
         if found.labelled:
             also = "; others of its category are right as well" if "average_precision" in row else ""
             parts.append(Text(f"✓ is the right image{also}.", style="dim italic"))

@@ -111,6 +111,7 @@ def run(
         result = results.load(folder)
         found.append(result)
         _warn_unanswered(label, result)
+        _warn_clustered(label, result)
         print(f"{label}: {folder}", file=sys.stderr)
         if json:
             _print_json(result)
@@ -187,6 +188,19 @@ def _warn_unanswered(label: str, result: Result) -> None:
         print(
             f"warning: {label}: answers to {count:,} of {result.queries:,} queries never came ({reasons}); "
             "the same command asks for them again",
+            file=sys.stderr,
+        )
+
+
+def _warn_clustered(label: str, result: Result) -> None:
+    from grapebench.evaluation.clusters import LARGE
+
+    largest = result.largest_cluster or 0
+    if largest > LARGE * result.queries:
+        print(
+            f"warning: {label}: {largest:,} of {result.queries:,} queries are one cluster of the "
+            f"{result.clusters:,}: they share right images, reference images, look-alikes or articles, so that tests "
+            "and intervals count them as one observation and tell little",
             file=sys.stderr,
         )
 

@@ -96,7 +96,7 @@ def _summary(found: Result) -> Group:
         "Task": f"{task} · version {found.benchmark}, revision {found.revision}",
         "Rewriter": f"{found.rewriter.name} · seed {found.seed}" + (" · oracle" if found.rewriter.oracle else ""),
         "Retriever": found.retriever.name,
-        "Searched": f"{found.queries:,} queries, {found.gallery:,} images ({found.duplicates or 0:,} duplicates)",
+        "Searched": f"{render.asked(found)}{_largest(found)}, {_gallery(found)}",
     }
     if found.seen:
         lines["Not ranked"] = render.seen_before(found.seen)
@@ -123,6 +123,14 @@ def _summary(found: Result) -> Group:
     lines["Cost"] += f", {found.cost.money:.4g} paid" if found.cost.money else ""
     lines["Command"] = found.command
     return one_query.grid(f"Result {found.id}", lines)
+
+
+def _gallery(found: Result) -> str:
+    return f"{found.gallery:,} images ({found.duplicates or 0:,} duplicates)"
+
+
+def _largest(found: Result) -> str:
+    return "" if found.largest_cluster is None else f" of up to {found.largest_cluster:,}"
 
 
 def _change(found: Result, key: str) -> str:

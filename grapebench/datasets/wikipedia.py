@@ -47,7 +47,7 @@ def load(place: Place, split: str, gallery: str = "split") -> Dataset:
     _refuse_missing(path, folder / "texts", [row.text for row in rows])
     articles = [read_article(folder / "texts" / f"{row.text}.xml") for row in rows]
     queries = [
-        Query(row.text, article.text, (row.image,), category=row.category)
+        Query(row.text, article.text, (row.image,), category=row.category, source=row.article)
         for row, article in zip(rows, articles, strict=True)
     ]
     # All of them in one order whichever split asks, so that vectors are computed once.

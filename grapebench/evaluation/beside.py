@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from grapebench.evaluation import figures, inflation, trec
+from grapebench.evaluation import clusters, figures, inflation, trec
 from grapebench.evaluation.figures import ImagePlaces, Places, Sheet
 from grapebench.evaluation.measure import Measured
 from grapebench.evaluation.protocols import Protocol
@@ -34,21 +34,26 @@ def write_files(
     if listings.texts is not None:
         trec.write_run(folder / results.I2T_RUN_FILE, gallery.ids, ids, *listings.texts)
     if measured.sides is not None:
-        artifacts.write_table(folder / results.PER_QUERY_FILE, _per_query(protocol, queries, measured))
+        names = clusters.clusters(protocol, queries)
+        artifacts.write_table(folder / results.PER_QUERY_FILE, _per_query(protocol, queries, names, measured))
         artifacts.write_table(folder / results.SIMILARITIES_FILE, _similarities(queries, measured))
         before, after = (side.back for side in measured.sides)
         if before is not None and after is not None:
-            artifacts.write_table(folder / results.PER_IMAGE_FILE, _per_image(before, after))
+            of_images = clusters.of_images(protocol, after.images, queries, names)
+            artifacts.write_table(folder / results.PER_IMAGE_FILE, _per_image(before, after, of_images))
 
 
-def _per_query(protocol: Protocol, queries: Sequence[Query], measured: Measured) -> dict[str, Any]:
+def _per_query(
+    protocol: Protocol, queries: Sequence[Query], names: Sequence[str], measured: Measured
+) -> dict[str, Any]:
     assert measured.sides is not None
     sides = dict(zip(("_before", ""), measured.sides, strict=True))
     counted = sides[""].examined.ranking
     columns: dict[str, Any] = {
         "query_id": [query.id for query in queries],
         "language": [query.language for query in queries],
-        "cluster": [figures.cluster(query) for query in queries],
+        "positive": [query.positives[0] for query in queries],
+        "cluster": names,
         "rank": sides[""].places.rank.astype(np.int32),
         "rank_before": sides["_before"].places.rank.astype(np.int32),
         "above": counted.above.astype(np.int32),
@@ -85,8 +90,8 @@ def _more_places(places: Places) -> dict[str, Any]:
     return found
 
 
-def _per_image(before: ImagePlaces, after: ImagePlaces) -> dict[str, Any]:
-    columns: dict[str, Any] = {"image_id": after.images}
+def _per_image(before: ImagePlaces, after: ImagePlaces, names: Sequence[str]) -> dict[str, Any]:
+    columns: dict[str, Any] = {"image_id": after.images, "cluster": names}
     if any(after.languages):
         columns["language"] = after.languages
     for suffix, places in (("", after), ("_before", before)):
@@ -108,15 +113,24 @@ def result_fields(
     told: dict[str, Any] = dict(tallies(measured.rewrites, measured.uncaptioned))
     if measured.sides is None:
         nothing: dict[str, Any] = {name: {} for name in ("metrics", "metrics_before", "intervals", "deltas")}
-        return told | nothing | {"ties": 0.0, "inflation": None}
+        return told | nothing | {"ties": 0.0, "inflation": None, "clusters": None, "largest_cluster": None}
     before, after = measured.sides
-    both = tuple(sheets(protocol, queries, groups, side.places, side.back) for side in measured.sides)
+    names = clusters.clusters(protocol, queries)
+    images = () if after.back is None else clusters.of_images(protocol, after.back.images, queries, names)
+    both = tuple(sheets(protocol, queries, groups, side.places, side.back, names, images) for side in measured.sides)
     similarities = [inflation.summary(inflation.figures(side.examined)) for side in measured.sides]
     return told | {
         **figure_fields(protocol, (both[0], both[1]), (before.places, after.places)),
+        **cluster_fields(names),
         "ties": tie_rate(after.examined.ranking.equal),
         "inflation": results.Inflation(before=similarities[0], after=similarities[1]),
     }
+
+
+def cluster_fields(names: Sequence[str]) -> dict[str, int]:
+    """How many clusters the queries are in, given the name of each query's."""
+    sizes = clusters.sizes(names)
+    return {"clusters": sizes.count, "largest_cluster": sizes.largest}
 
 
 def tallies(rewrites: Sequence[Rewrite], uncaptioned: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -130,11 +144,20 @@ def tallies(rewrites: Sequence[Rewrite], uncaptioned: Mapping[str, int]) -> dict
 
 
 def sheets(
-    protocol: Protocol, queries: Sequence[Query], groups: Mapping[str, str], places: Places, back: ImagePlaces | None
+    protocol: Protocol,
+    queries: Sequence[Query],
+    groups: Mapping[str, str],
+    places: Places,
+    back: ImagePlaces | None,
+    names: Sequence[str],
+    images: Sequence[str],
 ) -> list[Sheet]:
-    """What the figures of one form of the queries are means of: of queries and, where images ask as well, of images."""
-    found = [figures.query_sheet(protocol, queries, places, groups)]
-    return found + ([figures.image_sheet(protocol, back)] if back is not None else [])
+    """What the figures of one form of the queries are means of: of queries and, where images ask as well, of images.
+
+    `names` are the clusters of the queries, `images` those of the images that ask.
+    """
+    found = [figures.query_sheet(protocol, queries, places, groups, names)]
+    return found + ([figures.image_sheet(protocol, back, images)] if back is not None else [])
 
 
 def figure_fields(

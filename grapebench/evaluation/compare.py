@@ -28,6 +28,7 @@ _SHARED: tuple[tuple[str, Callable[[Result], object]], ...] = (
     ("retriever", lambda result: result.retriever.name),
     ("retriever's fingerprint", lambda result: result.retriever.fingerprint[:12]),
     ("limit", lambda result: result.limit or "none"),
+    ("clusters' hash", lambda result: (result.data.clusters or "none")[:12]),
     ("dataset's hash", lambda result: result.data.dataset[:12]),
     ("images' hash", lambda result: (result.data.images or "none")[:12]),
 )
@@ -68,10 +69,10 @@ class Change:
     base: float
     value: float
     low: float
-    """Lower end of the 95 % interval of the difference, by a bootstrap over images."""
+    """Lower end of the 95 % interval of the difference, by a bootstrap over clusters of queries."""
     high: float
     p: float
-    """Of the difference, two-sided, by a permutation test over images."""
+    """Of the difference, two-sided, by a permutation test over clusters of queries."""
     adjusted: float
     """The same after Holm's correction for the number of rewriters that are compared with the baseline."""
 
@@ -112,7 +113,8 @@ def read(folder: Path) -> Scored:
     asked = read_queries(folder, result)
     places, sheets = asked.places, [asked.sheet]
     if protocol.image_to_text:
-        sheets.append(figures.image_sheet(protocol, _image_places(folder)))
+        images = _per_image(folder)
+        sheets.append(figures.image_sheet(protocol, read_image_places(images), images["cluster"]))
     found = figures.figures(protocol, sheets, places)
     return Scored(
         result=result,
@@ -141,14 +143,15 @@ def read_queries(folder: Path, result: Result) -> Asked:
     """Read what figures over queries are means of. Raises UserError where the result came without ranks."""
     table = rows.ranks(folder)
     places = read_places(table)
-    sheet = figures.query_sheet(protocol_named(result.protocol), read_rows(table), places, result.groups)
+    protocol = protocol_named(result.protocol)
+    sheet = figures.query_sheet(protocol, read_rows(table), places, result.groups, table["cluster"])
     return Asked(tuple(table["query_id"]), places, sheet)
 
 
 def read_rows(table: Mapping[str, Any]) -> list[Query]:
-    """All that figures need of each query: the image it is drawn with, and the part of the data it belongs to."""
+    """All that figures need of each query: its first right image, and the part of the data it belongs to."""
     categories = table.get("category", [""] * len(table["query_id"]))
-    columns = zip(table["query_id"], table["cluster"], table["language"], categories, strict=True)
+    columns = zip(table["query_id"], table["positive"], table["language"], categories, strict=True)
     return [Query(name, "", (image,), language, category=category or "") for name, image, language, category in columns]
 
 
@@ -179,11 +182,11 @@ def read_places(columns: Mapping[str, Any], suffix: Literal["", "_before"] = "")
     )
 
 
-def _image_places(folder: Path) -> ImagePlaces:
+def _per_image(folder: Path) -> dict[str, Any]:
     path = folder / results.PER_IMAGE_FILE
     if not path.is_file():
         raise UserError("this published result holds no ranks", file=path, fix="its command makes the whole result")
-    return read_image_places(artifacts.read_table(path))
+    return artifacts.read_table(path)
 
 
 def read_image_places(columns: Mapping[str, Any], suffix: Literal["", "_before"] = "") -> ImagePlaces:

@@ -9,6 +9,7 @@ import numpy as np
 
 from grapebench.errors import UserError
 from grapebench.evaluation import metrics
+from grapebench.evaluation.clusters import clusters as clusters_of
 from grapebench.evaluation.protocols import I2T, Protocol
 from grapebench.records import Query
 
@@ -63,7 +64,7 @@ class Sheet:
     values: Mapping[str, np.ndarray]
     """Figure to `(rows,)`, a row being a query or an image."""
     clusters: Sequence[str]
-    """The image of each row: rows of one image are not independent, and the bootstrap draws them together."""
+    """The cluster of each row: rows of one cluster are not independent, and the bootstrap draws them together."""
     parts: tuple[Sequence[str], ...] = ()
     """Ways to divide the rows, each with a name for every row; rows of the name '' are in no part."""
     macro: bool = False
@@ -73,11 +74,6 @@ class Sheet:
     def weights(self) -> np.ndarray | None:
         """How much each row counts in the headline, times the number of rows; None where all count the same."""
         return part_weights(self.parts[0]) if self.macro else None
-
-
-def cluster(query: Query) -> str:
-    """Queries with the same first positive are drawn together."""
-    return query.positives[0]
 
 
 def query_values(protocol: Protocol, places: Places) -> dict[str, np.ndarray]:
@@ -102,10 +98,19 @@ def query_values(protocol: Protocol, places: Places) -> dict[str, np.ndarray]:
     return values
 
 
-def query_sheet(protocol: Protocol, queries: Sequence[Query], places: Places, groups: Mapping[str, str]) -> Sheet:
-    """Text-to-image figures, in the order of `protocol.query_keys`; `groups` is category to group."""
+def query_sheet(
+    protocol: Protocol,
+    queries: Sequence[Query],
+    places: Places,
+    groups: Mapping[str, str],
+    clusters: Sequence[str] | None = None,
+) -> Sheet:
+    """Text-to-image figures, in the order of `protocol.query_keys`; `groups` is category to group.
+
+    `clusters` are the queries', where they are known already.
+    """
     values = query_values(protocol, places)
-    clusters = [cluster(query) for query in queries]
+    clusters = clusters_of(protocol, queries) if clusters is None else clusters
     if protocol.by == "language":
         return Sheet(values, clusters, ([query.language for query in queries],), macro=True)
     if protocol.by == "category":
@@ -117,15 +122,15 @@ def query_sheet(protocol: Protocol, queries: Sequence[Query], places: Places, gr
     return Sheet(values, clusters)
 
 
-def image_sheet(protocol: Protocol, places: ImagePlaces) -> Sheet:
-    """Image-to-text figures, in the order of `protocol.image_keys`."""
+def image_sheet(protocol: Protocol, places: ImagePlaces, clusters: Sequence[str]) -> Sheet:
+    """Image-to-text figures, in the order of `protocol.image_keys`; `clusters` are the images', one a row."""
     values = {}
     if places.precision is not None:
         values[I2T + "mAP"] = places.precision
     elif places.rank is not None:
         values = {f"{I2T}R@{k}": metrics.success_at(places.rank, k) for k in protocol.ks}
     apart = protocol.by == "language"
-    return Sheet(values, places.images, (places.languages,) if apart else (), macro=apart)
+    return Sheet(values, clusters, (places.languages,) if apart else (), macro=apart)
 
 
 def figures(protocol: Protocol, sheets: Sequence[Sheet], places: Places) -> dict[str, float]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from grapebench.errors import UserError
 from grapebench.evaluation import figures
+from grapebench.evaluation.clusters import clusters
 from grapebench.evaluation.figures import Places, Sheet
 from grapebench.evaluation.protocols import Protocol, protocol_named
 from grapebench.evaluation.search import settled, side
@@ -33,7 +34,7 @@ class Point:
     figures: dict[str, float]
     """Expected over all choices of k of the answers that were sampled; `median_rank` is that of all these choices."""
     intervals: dict[str, tuple[float, float]]
-    """95 %, by a bootstrap over images; of all but `median_rank`."""
+    """95 %, by a bootstrap over clusters of queries; of all but `median_rank`."""
     first: dict[str, float]
     """Of the first k answers alone."""
 
@@ -133,7 +134,8 @@ def _alone(rewriter: LoadedRewriter, query: Query, answer: Rewrite) -> Rewrite:
 def _points(
     protocol: Protocol, queries: Sequence[Query], groups: Mapping[str, str], each: Sequence[Places], ks: Sequence[int]
 ) -> list[Point]:
-    sheets = [figures.query_sheet(protocol, queries, places, groups) for places in each]
+    names = clusters(protocol, queries)
+    sheets = [figures.query_sheet(protocol, queries, places, groups, names) for places in each]
     values = {key: np.stack([sheet.values[key] for sheet in sheets]) for key in sheets[0].values}
     ranks = np.stack([places.rank for places in each])
 

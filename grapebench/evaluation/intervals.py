@@ -1,4 +1,4 @@
-"""95 % intervals by a bootstrap over images: queries of one image are not independent, so they are drawn together."""
+"""95 % intervals by a bootstrap over clusters: their queries are not independent, so they are drawn together."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def intervals(
 def exact_interval(value: int, clusters: int, level: float = LEVEL) -> Interval:
     """Clopper–Pearson for a share that was 0 or 1 in every one of `clusters` clusters.
 
-    A bootstrap of equal values has no width, which would claim certainty from a handful of images. At these two ends
+    A bootstrap of equal values has no width, which would claim certainty from a handful of clusters. At these two ends
     the bound is that share which would give so many equal outcomes with a chance of (1 - level) / 2.
     """
     bound = ((1 - level) / 2) ** (1 / clusters)

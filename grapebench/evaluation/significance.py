@@ -1,4 +1,4 @@
-"""Is a paired difference more than chance? Permutation tests over images, Holm's correction, and ranks."""
+"""Is a paired difference more than chance? Permutation tests over clusters of queries, Holm's correction, and ranks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def paired_p(
 ) -> float:
     """Two-sided p of the mean of `(queries,)` differences, by sign flips of whole clusters.
 
-    If two rewriters do the same, those queries that share an image could as well have been answered the other way
+    If two rewriters do the same, the queries of a cluster could as well have been answered the other way
     round, all together: the sum of a cluster's differences keeps its size and loses its sign. The number of queries
     is the same under every flip, so the total of the sums orders the flips as the mean does, however unequal the
     clusters (Smucker, Allan and Carterette, CIKM 2007, for queries that are independent). With `weights` the test is of

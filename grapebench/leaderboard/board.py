@@ -41,7 +41,7 @@ class Versus:
     delta: Figure
     """Of the main figure."""
     p: float | None = None
-    """Two-sided, by sign flips of whole images, after Holm's correction over the rows of the table that are compared
+    """Two-sided, by sign flips of whole clusters, after Holm's correction over the rows of the table that are compared
     with the same baseline; None where there were no ranks to test, and then nothing is counted either."""
     wins: int = 0
     """Queries whose right image stands higher than with the baseline, or whose average precision is higher where a

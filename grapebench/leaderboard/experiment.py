@@ -141,12 +141,19 @@ def _world() -> _World:
 
 
 def _query(name: str, number: int, language: str, images: Sequence[str], rng: random.Random) -> Query:
-    others = [image for image in images if image != images[number]]
-    rng.shuffle(others)
-    reference, *alike = others[:6]
+    # Some images are in one cluster: by a reference, a set of look-alikes, a second positive, or what they are of.
+    block, place = number // 20 * 20, number % 20
+    reference = images[block] if place in (1, 2) else images[(number + len(images) // 2) % len(images)]
+    alike = rng.sample([image for image in images if image not in (images[number], reference)], 5)
+    if place in (6, 7):
+        members = images[block + 4 : block + 11]
+        reference = members[place - 6]
+        alike = [image for image in members if image not in (images[number], reference)]
     query = Query(name, name, (images[number],), language, category=_category(number))
-    if number % 7 == 0:
-        query = replace(query, positives=(images[number], others[6]))
+    if number % 21 == 0:
+        query = replace(query, positives=(images[number], images[number + 5]))
+    if place in (8, 9):
+        query = replace(query, source=f"article {block}")
     if number % 3 == 0:
         query = replace(query, grades=((images[number], 1.0), (alike[0], 0.5), (alike[1], -1.0)))
     return replace(query, reference=reference, excluded=(reference,), subset=(images[number], *alike))

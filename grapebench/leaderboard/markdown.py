@@ -55,6 +55,8 @@ _READING = (
     "The figure in bold type ranks. In brackets stands its 95 % interval, after ± the standard deviation over seeds.",
     "**Δ** is the difference in points to searching the raw query text (`raw`) or to the row that is named, query by "
     "query: ▲ better and ▼ worse beyond chance, ≈ neither (p above 0.05, after correction for the number of rows).",
+    "**Clusters** are queries that share a right image, a reference image, look-alikes or an article: they succeed and "
+    "fail together, so that intervals draw them and tests swap them together. Above a table stands how many there are.",
     "**W/T/L** counts the queries won, tied and lost against the same: those whose right image stands higher, as "
     "high, or lower.",
     "**Tokens** are those that the rewriter's model read + wrote, **ms** the milliseconds of rewriting, both for each "

@@ -86,11 +86,19 @@ def headline(table: Table) -> str:
         f"split {one.split}",
         f"protocol {one.protocol}",
         f"retriever {one.retriever.name} ({str(weights)[:12]})",
-        f"{one.queries:,} queries" + ("" if one.limit is None else f" (only the first {one.limit:,})"),
+        asked(one),
         f"{one.gallery:,} images" + (f", {one.duplicates:,} of them duplicates" if one.duplicates else ""),
         f"version {one.benchmark}, revision {one.revision}",
     ]
     return " · ".join(parts)
+
+
+def asked(result: Result) -> str:
+    """`1,020 queries in 170 clusters`: over these intervals are drawn and tests are made; there are none without
+    labels."""
+    only = "" if result.limit is None else f" (only the first {result.limit:,})"
+    told = "" if result.clusters is None else f" in {result.clusters:,} cluster{'s' * (result.clusters != 1)}"
+    return f"{result.queries:,} queries{only}{told}"
 
 
 def figure_columns(table: Table) -> list[str]:
@@ -111,7 +119,7 @@ def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
     """
     one, ids = table.first, set(marked)
     placed = any(row.rank is not None for row in table.ranked)
-    caption = "Percent; Δ in points to the raw query text, paired, with its 95 % interval over images."
+    caption = "Percent; Δ in points to the raw query text, paired, with its 95 % interval over clusters."
     caption += " #: 1 + the rows that are better beyond chance; what no paired test tells apart shares it." * placed
     caption += f" † {SEEN}." if table.seen else ""
     caption += f" * {ORACLE}." if table.oracles else ""
@@ -138,7 +146,7 @@ def results(found: Sequence[Result]) -> Group:
         figures = [percent(result_figure(result, key)).replace(" [", "\n[") for key in keys]
         seed = [str(result.seed)] if seeds else []
         rows.append(_Line([result.rewriter.name + _mark(result), *seed, *figures, result.id[:8]]))
-    title = f"Results: {one.task} · suite {one.suite} · split {one.split} · protocol {one.protocol}"
+    title = f"Results: {one.task} · suite {one.suite} · split {one.split} · protocol {one.protocol} · {asked(one)}"
     caption = "" if one.labelled else "The labels of this split are not public: nothing can be measured here."
     return _table(title, columns, rows, caption)
 

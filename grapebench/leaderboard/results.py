@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from grapebench.cards import Family, Suite
 from grapebench.files import sha256_json
 
-SCHEMA_VERSION = 2
-BENCHMARK = "1.0"
+SCHEMA_VERSION = 3
+BENCHMARK = "1.1"
 """Version of the rules by which all tasks are measured: raised where the same rewrites of the same data would come to
 other figures. What changes one task alone raises its card's revision. Results are compared within both."""
 RESULT_FILE = "result.json"
@@ -61,7 +61,7 @@ class RewriterRecord(Part):
 
 
 class Interval(Part):
-    """A 95 % interval by a bootstrap over images."""
+    """A 95 % interval by a bootstrap over clusters of queries."""
 
     low: float
     """2.5 % of the resamples lie below."""
@@ -164,6 +164,8 @@ class Data(Part):
 
     dataset: str
     """Hash of queries, labels, exclusions, subsets and gallery ids."""
+    clusters: str | None = None
+    """Hash of which queries are one cluster; null without labels."""
     images: str | None
     """Hash over the content hashes of the gallery's images, in gallery order; null where only vectors were given."""
     files: dict[str, str] = {}
@@ -214,6 +216,11 @@ class Result(Part):
     """What rewrote."""
     queries: int
     """How many queries were asked."""
+    clusters: int | None
+    """How many clusters the queries are in: those that share a positive, a reference image, a set of look-alikes or an
+    article are one, and tests and intervals count it as one observation. Null without labels."""
+    largest_cluster: int | None
+    """How many queries the largest of them holds; null without labels."""
     gallery: int
     """How many images were searched."""
     labelled: bool = True
@@ -275,6 +282,8 @@ class Result(Part):
             "oracle": self.rewriter.oracle,
             "seed": self.seed,
             "queries": self.queries,
+            "clusters": self.clusters,
+            "largest_cluster": self.largest_cluster,
             "gallery": self.gallery,
             "labelled": self.labelled,
             "seen": None if self.seen is None else self.seen.model_dump(),

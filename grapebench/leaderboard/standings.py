@@ -52,12 +52,12 @@ class _Queries:
     """What was asked, the same by all results of a table."""
 
     clusters: np.ndarray
-    """`(queries,)`: the number of each query's image."""
+    """`(queries,)`: the number of each query's cluster."""
     languages: list[str] | None
     """Of each query, where the headline is the mean over languages; else None."""
 
     def sums(self, sides: Sequence[_Side]) -> np.ndarray:
-        """`(clusters, sides)`: each image's part of the headline."""
+        """`(clusters, sides)`: each cluster's part of the headline."""
         weights = 1.0 if self.languages is None else part_weights(self.languages)
         return np.stack([np.bincount(self.clusters, weights=side.value * weights) for side in sides], axis=1)
 
@@ -69,7 +69,7 @@ def stand(
 
     `folders` by result id is where the ranks lie; `references` are names of rewriters, whose ranked rows the others are
     compared with. Everything is of the main figure and paired by query; a row of several seeds counts by their mean.
-    Intervals come from a bootstrap over images, whose draws all rows of a table share. A row of which a result came
+    Intervals come from a bootstrap over clusters, whose draws all rows of a table share. A row of which a result came
     without ranks stays as it is.
     """
     problems: list[UserError] = []

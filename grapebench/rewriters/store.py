@@ -147,10 +147,11 @@ def query_key(loaded: LoadedRewriter, query: Query, seed: int, beside: Any = Non
     """Hash of everything but the rewriter that determines its answer to one query.
 
     A greedy rewriter answers equal texts equally; for a sampled one (or one that is not known) the whole query and
-    the seed count. `beside` is what else the answer depends on, as JSON: the hash of an image that is shown.
+    the seed count, but for its source, which no rewriter is told. `beside` is what else the answer depends on, as JSON:
+    the hash of an image that is shown.
     """
     if loaded.sampled:
-        told: list[Any] = [{name: getattr(query, name) for name in Query.__slots__}, seed]
+        told: list[Any] = [{name: getattr(query, name) for name in Query.__slots__ if name != "source"}, seed]
     else:
         told = [query.text, query.language, query.reference, query.reference_caption]
     return sha256_json(told if beside is None else [*told, beside])
@@ -204,7 +205,7 @@ def all_answers(
     lacking = Counter(place // samples for places in waiting.values() for place in places)
     if progress:
         progress(len(queries) - len(lacking), len(queries))
-    questions = {key: asked[places[0]] for key, places in waiting.items()}
+    questions = {key: _without_source(asked[places[0]]) for key, places in waiting.items()}
     paid = loaded.stored and getattr(loaded.rewriter, "paid", False)
     for key, rewrite in (_ask_once if paid else _ask)(loaded, store, questions) if questions else ():
         found[key] = rewrite
@@ -218,6 +219,11 @@ def all_answers(
         [_for(query, found[key]) if key in found else output.missing(query) for key in some]
         for query, some in zip(queries, by_query, strict=True)
     ]
+
+
+def _without_source(query: Query) -> Query:
+    """As a rewriter is asked: what is no part of the key cannot change an answer."""
+    return dataclasses.replace(query, source="") if query.source else query
 
 
 def _for(query: Query, answer: Rewrite) -> Rewrite:

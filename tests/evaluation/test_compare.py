@@ -18,7 +18,7 @@ from grapebench.evaluation.compare import compare, examples, read, require_compa
 from grapebench.evaluation.intervals import intervals
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.evaluation.significance import paired_p
-from grapebench.leaderboard import artifacts, board, store
+from grapebench.leaderboard import artifacts, board, results, store
 from grapebench.leaderboard.standings import stand
 from grapebench.records import Dataset, Gallery, Query, Rewrite, Task
 from grapebench.rewriters import LoadedRewriter
@@ -259,7 +259,7 @@ def test_only_what_searched_the_same_is_compared(home: Path) -> None:
     for changes, said in (
         ({"suite": "full"}, "the suite differs, mini and full"),
         ({"task": "cirr"}, "the task differs, noise and cirr"),
-        ({"benchmark": "1.1"}, "the benchmark's version differs, 1.0 and 1.1"),
+        ({"benchmark": "9.9"}, f"the benchmark's version differs, {results.BENCHMARK} and 9.9"),
         ({"revision": 2}, "the revision differs, 1 and 2"),
         ({"split": "val"}, "the split differs, test and val"),
         ({"protocol": "composed"}, "the protocol differs, retrieval and composed"),
@@ -267,6 +267,7 @@ def test_only_what_searched_the_same_is_compared(home: Path) -> None:
         ({"retriever": searcher.model_copy(update={"name": "clip"})}, "the retriever differs, noise and clip"),
         ({"retriever": searcher.model_copy(update={"fingerprint": "f"})}, "fingerprint differs, noise and f"),
         ({"data": other.result.data.model_copy(update={"dataset": "d"})}, "the dataset's hash differs"),
+        ({"data": other.result.data.model_copy(update={"clusters": "d"})}, "the clusters' hash differs"),
         ({"data": other.result.data.model_copy(update={"images": "d"})}, "the images' hash differs"),
     ):  # fmt: skip
         changed = dataclasses.replace(other, result=other.result.model_copy(update=changes))

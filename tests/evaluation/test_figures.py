@@ -32,7 +32,7 @@ def asked(ranks: Sequence[int], **fields: Sequence[str]) -> tuple[list[Query], P
 
 def found(protocol: str, queries: Sequence[Query], places: Places, back: ImagePlaces | None = None) -> dict[str, float]:
     sheets = [query_sheet(PROTOCOLS[protocol], queries, places, {})]
-    sheets += [image_sheet(PROTOCOLS[protocol], back)] if back else []
+    sheets += [image_sheet(PROTOCOLS[protocol], back, back.images)] if back else []
     return figures(PROTOCOLS[protocol], sheets, places)
 
 
@@ -128,9 +128,8 @@ def test_intervals_hold_their_figures_and_a_figure_of_images_is_drawn_by_images(
     for _ in range(2):
         places = Places(random.integers(1, 20, 200))
         back = ImagePlaces(tuple(f"i{n // 2}" for n in range(100)), ("de", "zh") * 50, rank=random.integers(1, 20, 100))
-        sheets.append(
-            [query_sheet(PROTOCOLS["multilingual"], queries, places, {}), image_sheet(PROTOCOLS["multilingual"], back)]
-        )
+        protocol = PROTOCOLS["multilingual"]
+        sheets.append([query_sheet(protocol, queries, places, {}), image_sheet(protocol, back, back.images)])
         sides.append(figures(PROTOCOLS["multilingual"], sheets[-1], places))
     bounds, changes = share_intervals(sheets[1]), difference_intervals(*sheets)
     assert set(bounds) == set(changes) == set(sides[1]) - {"median_rank"}

@@ -39,7 +39,7 @@ def plain_figures(task: Task, texts: Sequence[str]) -> dict[str, float]:
     protocol, ids = PROTOCOLS["retrieval"], task.gallery.ids
     sheets = [
         query_sheet(protocol, task.queries, places, {}),
-        image_sheet(protocol, ImagePlaces(ids, ("",) * len(ids), rank=np.array(back))),
+        image_sheet(protocol, ImagePlaces(ids, ("",) * len(ids), rank=np.array(back)), ids),
     ]
     return figures(protocol, sheets, places)
 
@@ -57,7 +57,7 @@ def test_the_figures_are_those_of_a_plain_computation(task: Task) -> None:
     table = artifacts.read_table(folder / "per_query.parquet")
     assert table["rank"] == after.tolist() and table["rank_before"] == before.tolist()
     assert table["query_id"] == [query.id for query in task.queries]
-    assert set(table["candidates"]) == {len(CAPTIONS)} and table["cluster"][3] == "i3"
+    assert set(table["candidates"]) == {len(CAPTIONS)} and table["positive"][3] == table["cluster"][3] == "i3"
     for key, delta in result.deltas.items():
         assert delta.value == result.metrics[key] - result.metrics_before[key]
         assert delta.low <= delta.value <= delta.high
@@ -74,6 +74,7 @@ def test_what_a_result_says(task: Task) -> None:
     assert set(result.files) == set(FILES)
     assert result.labelled and result.seen is None and result.groups == {}
     assert (result.queries, result.gallery, result.ties, result.duplicates) == (60, 60, 0, 0)
+    assert (result.clusters, result.largest_cluster) == (60, 1)
     assert result.fallbacks == {"no words": 1}
     assert (result.cost.prompt_tokens, result.cost.completion_tokens, result.cost.rewritten) == (5 * 59, 3 * 59 + 1, 60)
     assert result.data.files == {"captions.json": hashlib.sha256(b"{}").hexdigest()}

@@ -14,11 +14,11 @@ import pytest
 from grapebench import catalog, datasets
 from grapebench.cards import TaskCard
 from grapebench.errors import UserError
-from grapebench.evaluation import figures, intervals, metrics, protocols, significance
+from grapebench.evaluation import clusters, figures, intervals, metrics, protocols, significance
 from grapebench.evaluation.protocols import PROTOCOLS, Protocol
 from grapebench.leaderboard import experiment, results, revisions
 from grapebench.leaderboard.revisions import RULES, Entry
-from grapebench.records import Ranking, Task
+from grapebench.records import Query, Ranking, Task
 from grapebench.retrieval import encode, fused, ranking
 from grapebench.retrieval.sweep import Pairs
 
@@ -92,7 +92,18 @@ def narrow_extremes(patch: pytest.MonkeyPatch) -> None:
 
 
 def queries_drawn_one_by_one(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(figures, "cluster", lambda query: query.id)
+    patch.setattr(figures, "clusters_of", lambda _, queries: [query.id for query in queries])
+    patch.setattr(clusters, "clusters", lambda _, queries: [query.id for query in queries])
+
+
+def look_alikes_apart(patch: pytest.MonkeyPatch) -> None:
+    """Queries that share a set of look-alikes alone are drawn one by one."""
+    real = clusters._links
+
+    def links(protocol: Protocol, query: Query) -> list[tuple[str, object]]:
+        return [link for link in real(protocol, query) if link[0] != "subset"]
+
+    patch.setattr(clusters, "_links", links)
 
 
 def excluded_stay(patch: pytest.MonkeyPatch) -> None:
@@ -157,6 +168,7 @@ CHANGES: list[tuple[Callable[[pytest.MonkeyPatch], None], str, str]] = [
     (fewer_draws, "retrieval", "retrieval: intervals, retrieval: deltas"),
     (narrow_extremes, "composed", "composed: intervals"),
     (queries_drawn_one_by_one, "retrieval", "retrieval: intervals, retrieval: deltas, retrieval: p"),
+    (look_alikes_apart, "composed", "composed: intervals, composed: deltas"),
     (excluded_stay, "composed", "composed: metrics"),
     (every_caption_asked, "first-caption", "first-caption: metrics"),
     (languages_by_size, "multilingual", "multilingual: metrics"),
@@ -182,7 +194,7 @@ def test_a_changed_rule_is_caught(
     (sentence,) = revisions.unraised(lock, now)
     assert sentence.startswith(f"rules: {told}"), sentence
     assert "raise BENCHMARK in grapebench/leaderboard/results.py, then run: python -m" in sentence
-    raised = {RULES: now[RULES].model_copy(update={"number": "1.1"})}
+    raised = {RULES: now[RULES].model_copy(update={"number": "1.2"})}
     assert not revisions.unraised(lock, raised)
 
 
@@ -195,6 +207,8 @@ def test_the_experiment_holds_what_rules_are_about() -> None:
     assert (cosines * 32 == np.round(cosines * 32)).all(), "every cosine is exact"
     assert any(len(query.positives) > 1 for query in queries) and any(query.grades for query in queries)
     assert all(query.excluded and len(query.subset) == 6 for query in queries)
+    drawn = clusters.clusters(PROTOCOLS["composed"], queries)
+    assert 30 < len(set(drawn)) < len({query.positives for query in queries}), "clusters of several images"
     assert {rewrite.fusion for rewrite in world.rewrites.values()} == set(experiment.FUSIONS)
 
 

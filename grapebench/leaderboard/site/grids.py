@@ -84,7 +84,7 @@ def board_grid(table: Table) -> Grid:
     main = table.main
     columns = [
         Column("Rank", "1 + the number of rewriters that are better beyond chance: equal ranks cannot be told apart"),
-        *(Column(render.figure_name(key), "percent, with its 95 % interval over images") for key in table.keys),
+        *(Column(render.figure_name(key), "percent, with its 95 % interval over clusters") for key in table.keys),
         Column(f"Δ {main} to raw", "points over searching the raw query text, paired by query"),
         *(Column(f"Δ {main} to {label}", "points over that row, paired by query") for label in table.references),
         Column(
@@ -259,7 +259,7 @@ def figures_grid(result: Result, *, of_parts: bool) -> Grid | None:
         return None
     columns = (
         Column("Before", "the raw query text"),
-        Column("After", "the rewrites, with the 95 % interval over images"),
+        Column("After", "the rewrites, with the 95 % interval over clusters"),
         Column("Δ", "points, paired by query, with its 95 % interval"),
     )
     caption = "Figures by language or category" if of_parts else "Figures, percent"

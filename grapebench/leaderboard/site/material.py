@@ -69,7 +69,7 @@ def _target(query: Query) -> str:
 
 def of_rows(found: Rows, tops: Sequence[Tops]) -> Material:
     """From what a result says of its queries, and the images that runs name."""
-    targets = tuple(row.get("cluster") or "" for row in found)
+    targets = tuple(row.get("positive") or "" for row in found)
     named = {image for one in tops for images in one.values() for image in images}
     return Material(
         ids=tuple(row["query_id"] for row in found),

@@ -34,9 +34,8 @@ def facts(result: Result) -> list[tuple[str, str]]:
 
 
 def _searched(result: Result) -> str:
-    only = "" if result.limit is None else f" (only the first {result.limit:,})"
     twins = f", {result.duplicates:,} of them duplicates" if result.duplicates else ""
-    return f"{result.queries:,} queries{only}, {result.gallery:,} images{twins}"
+    return f"{render.asked(result)}, {result.gallery:,} images{twins}"
 
 
 def _tally(counts: Mapping[str, int], queries: int) -> str:

@@ -16,7 +16,7 @@ from grapebench.evaluation.measure import Report
 from grapebench.leaderboard import results
 from grapebench.leaderboard.bench import Bench
 from grapebench.leaderboard.results import Result
-from grapebench.leaderboard.verification import again, against, layout, recompute, recount, rerun
+from grapebench.leaderboard.verification import again, against, layout, recompute, recount, rerun, together
 from grapebench.leaderboard.verification.findings import Findings
 from grapebench.leaderboard.verification.tables import Tables
 from grapebench.retrieval.store import EmbeddingStore
@@ -68,6 +68,8 @@ class Verifier:
         wrongs = len(found.problems)
         if tables is not None:
             against.check_rows(found, queries, tables.queries)
+        if result.labelled:
+            together.check(found, result, queries, tables)
         against.check_images(found, result, task, self.bench)
         if len(found.problems) > wrongs:
             return

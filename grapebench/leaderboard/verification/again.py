@@ -205,7 +205,7 @@ class _Comparison:
         for column in stored:
             if stored[column] == made.get(column):
                 continue
-            if column in ("image_id", "language"):
+            if column in ("image_id", "language", "cluster"):
                 self._wrong(results.PER_IMAGE_FILE, f"{column} is not what searching again gives")
                 continue
             vectors = self.again.vectors.before if column.endswith(BEFORE) else self.again.vectors.after

@@ -35,14 +35,14 @@ def check_rows(found: Findings, queries: Sequence[Query], table: Table) -> None:
     """Whether the rows of per_query.parquet are those of the split's queries."""
     file, ids = results.PER_QUERY_FILE, table["query_id"]
     due = {"query_id": [query.id for query in queries], "language": [query.language for query in queries]}
-    due["cluster"] = [query.positives[0] for query in queries]
+    due["positive"] = [query.positives[0] for query in queries]
     if "category" in table:
         due["category"] = [query.category for query in queries]
     if ids != due["query_id"]:
         place = next(place for place, (one, other) in enumerate(zip(ids, due["query_id"], strict=True)) if one != other)
         found.wrong(file, f"query {ids[place]!r} stands where {due['query_id'][place]!r} is asked (row {place + 1})")
         return
-    for column in ("language", "cluster", "category"):
+    for column in ("language", "positive", "category"):
         if column in due and table[column] != due[column]:
             rows = [name for name, one, other in zip(ids, table[column], due[column], strict=True) if one != other]
             found.wrong(file, f"{column} is not that of the query: {some(rows)}")

@@ -78,7 +78,8 @@ def _on_grid(value: Any, most: float) -> bool:
 
 
 def _per_query(protocol: Protocol, names: set[str]) -> dict[str, _Kind]:
-    due = {"query_id": _TEXT, "language": _TEXT, "cluster": _TEXT, "rank": _RANK, f"rank{BEFORE}": _RANK}
+    due = {"query_id": _TEXT, "language": _TEXT, "positive": _TEXT, "cluster": _TEXT}
+    due |= {"rank": _RANK, f"rank{BEFORE}": _RANK}
     due |= {"above": _COUNT, "equal": _COUNT, "candidates": _COUNT, "fallback": _MAYBE_TEXT}
     if protocol.by == "category":
         due["category"] = _TEXT
@@ -104,7 +105,7 @@ def _per_similarity(_: set[str]) -> dict[str, _Kind]:
 
 
 def _per_image(protocol: Protocol, _: set[str]) -> dict[str, _Kind]:
-    due = {"image_id": _TEXT} | ({"language": _TEXT} if protocol.by == "language" else {})
+    due = {"image_id": _TEXT, "cluster": _TEXT} | ({"language": _TEXT} if protocol.by == "language" else {})
     name, kind = ("average_precision", _SHARE) if protocol.relevance == "category" else ("rank", _RANK)
     return due | {name: kind, f"{name}{BEFORE}": kind}
 
