@@ -187,7 +187,8 @@ def test_without_cosines_the_curves_stand_alone(tmp_path: Path, monkeypatch: pyt
 
 def test_sides_are_read_from_the_files_of_a_result(tmp_path: Path) -> None:
     table = {
-        "query_id": ["q1", "q2", "q3"], "language": ["de", "de", "zh"], "cluster": ["a", "b", "c"],
+        "query_id": ["q1", "q2", "q3"], "language": ["de", "de", "zh"], "positive": ["a", "b", "c"],
+        "cluster": ["a", "b", "c"],
         "rank": np.array([1, 2, 3], np.int32), "rank_before": np.array([4, 5, 6], np.int32),
     }  # fmt: skip
     artifacts.write_table(tmp_path / "per_query.parquet", table)

@@ -216,10 +216,10 @@ class Result(Part):
     """What rewrote."""
     queries: int
     """How many queries were asked."""
-    clusters: int | None
+    clusters: int | None = None
     """How many clusters the queries are in: those that share a positive, a reference image, a set of look-alikes or an
     article are one, and tests and intervals count it as one observation. Null without labels."""
-    largest_cluster: int | None
+    largest_cluster: int | None = None
     """How many queries the largest of them holds; null without labels."""
     gallery: int
     """How many images were searched."""

@@ -27,7 +27,7 @@ def test_json_lines(place: Path, arguments: Arguments, capsys: pytest.CaptureFix
         ("strip-prefix", 3), ("strip-prefix", 4), ("raw", 3), ("raw", 4),
     ]  # fmt: skip
     for line in lines:
-        assert line["schema_version"] == 2 and line["suite"] == "full" and line["split"] == "test"
+        assert line["schema_version"] == 3 and line["suite"] == "full" and line["split"] == "test"
         assert (line["task"], line["retriever"], line["queries"], line["gallery"]) == ("words", "Words", 24, 24)
         assert all(0 <= line["metrics"][key] <= 1 for key in ("R@1", "R@5", "R@10"))
     assert lines[0]["metrics"]["R@1"] == 1 > lines[2]["metrics"]["R@1"]

@@ -75,8 +75,9 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
             after = np.array([rank for _, rank in RANKS.values()], dtype=np.int32)
             before = np.array([rank for rank, _ in RANKS.values()], dtype=np.int32)
             found = {
-                "query_id": list(RANKS), "language": ["en"] * 5, "cluster": ["target"] * 5, "rank": after,
-                "rank_before": before, "above": after - 1, "equal": after * 0, "candidates": after * 0 + 1000,
+                "query_id": list(RANKS), "language": ["en"] * 5, "positive": ["target"] * 5,
+                "cluster": ["target"] * 5, "rank": after, "rank_before": before, "above": after - 1,
+                "equal": after * 0, "candidates": after * 0 + 1000,
             }  # fmt: skip
             artifacts.write_table(folder / "per_query.parquet", found | (columns or {}))
             cosines = {"query_id": list(RANKS), "similarity_positive": np.full(5, np.nan, np.float32)}
@@ -366,8 +367,8 @@ def test_a_published_result_of_the_miniature_is_shown_as_on_the_page(
     assert main(["show", str(folder), "--query", "7", "--json"]) == 0
     row = json.loads(capsys.readouterr().out.splitlines()[1])
     assert row["text"] == "the calabash should be large and instead of the parasol show a luminary"
-    assert row["reference"].rpartition("-")[0] == row["cluster"].rpartition("-")[0], "of the same six look-alikes"
-    assert row["best"][row["rank"] - 1]["image"] == row["cluster"]
-    assert row["rank_before"] > 10 and row["cluster"] not in [one["image"] for one in row["best_before"]]
+    assert row["reference"].rpartition("-")[0] == row["positive"].rpartition("-")[0], "of the same six look-alikes"
+    assert row["best"][row["rank"] - 1]["image"] == row["positive"]
+    assert row["rank_before"] > 10 and row["positive"] not in [one["image"] for one in row["best_before"]]
     assert {len(row[name]) for name in ("best", "best_before")} == {10}
     assert all(one["image"] != row["reference"] for name in ("best", "best_before") for one in row[name])

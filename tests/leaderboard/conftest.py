@@ -89,6 +89,8 @@ def make_result() -> Make:
                 name=rewriter, title=f"The {rewriter}", mechanism="lm", fingerprint=fingerprint, oracle=oracle
             ),
             "queries": 1000,
+            "clusters": 500,
+            "largest_cluster": 2,
             "gallery": 990,
             "metrics": metrics,
             "metrics_before": {key: value / 2 for key, value in metrics.items()},
@@ -144,6 +146,7 @@ def write_ranks() -> Callable[..., Path]:
         table: dict[str, Any] = {
             "query_id": [f"q{number}" for number in range(100)],
             "language": ["de" if number % 4 else "zh" for number in range(100)],
+            "positive": [f"i{number // 2}" for number in range(100)],
             "cluster": [f"i{number // 2}" for number in range(100)],
             "rank": np.where(place < round(100 * r10), 3, 40).astype(np.int32),
             "rank_before": np.where(np.arange(100) < 40, 3, 40).astype(np.int32),

@@ -74,6 +74,7 @@ def add(make_result: Callable[..., Result]) -> Add:
             columns: dict[str, Any] = {
                 "query_id": [query.id for query in queries],
                 "language": [query.language for query in queries],
+                "positive": [query.positives[0] for query in queries],
                 "cluster": [query.positives[0] for query in queries],
                 "rank": rank,
                 "rank_before": before,

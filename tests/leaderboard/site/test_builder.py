@@ -135,7 +135,7 @@ def test_data_of_a_result_are_what_its_files_say(site: Path, some: Path) -> None
     ranks = artifacts.read_table(one.folder / PER_QUERY_FILE)
     assert (own["rank"], own["before"]) == (ranks["rank"], ranks["rank_before"])
     assert shared["ids"] == ranks["query_id"]
-    assert [shared["gallery"][place] for place in shared["target"]] == ranks["cluster"]
+    assert [shared["gallery"][place] for place in shared["target"]] == ranks["positive"]
     assert shared["texts"][4] == "Ding 4 屋" and own["rewrites"][4] == "a picture of thing 4"
     assert own["notes"] == {"3": {"Concepts": "whiskers"}, "5": {"Fallback": "empty"}}
     for number, rank in enumerate(ranks["rank"]):

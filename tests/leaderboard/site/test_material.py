@@ -12,7 +12,7 @@ from tests.leaderboard.site.made import Add
 
 
 def row(number: int, **more: object) -> dict[str, object]:
-    return {"query_id": f"q{number}", "cluster": f"i{number}", "language": "de", "rank": 1, "rank_before": 2, **more}
+    return {"query_id": f"q{number}", "positive": f"i{number}", "language": "de", "rank": 1, "rank_before": 2, **more}
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ def plain_task(root: Path, protocol: str = "retrieval") -> Task:
 
 
 def composed_task(root: Path) -> Task:
+    """Two queries each change the same image."""
     queries = [
-        Query(f"q{n}", "snow instead", (f"i{n + 2}",), reference=f"i{n}", excluded=(f"i{n}",),
+        Query(f"q{n}", "snow instead", (f"i{n + 2}",), reference=f"i{n - n % 6}", excluded=(f"i{n - n % 6}",),
               subset=tuple(f"i{m}" for m in range(n + 1, n + 6)))
         for n in range(0, 54, 3)
     ]  # fmt: skip

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from grapebench.leaderboard import artifacts
+from grapebench.leaderboard import artifacts, store
 from grapebench.records import Task
 from tests.leaderboard.verification.conftest import DEPTH, TEXTS, Made
-from tests.leaderboard.verification.forging import copied, edit, lines, published, put, table, told, verify
+from tests.leaderboard.verification.forging import copied, edit, lines, published, put, renamed, table, told, verify
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,9 @@ from tests.leaderboard.verification.forging import copied, edit, lines, publishe
         (["cost", "rewritten"], 999, "cost.rewritten is 999"),
         (["queries"], 59, "queries is 59"),
         (["gallery"], 1000, "gallery is 1000"),
+        (["clusters"], 61, "clusters is 61, and the data here give 60"),
+        (["largest_cluster"], None, "largest_cluster is None"),
+        (["data", "clusters"], "0" * 64, "data.clusters is '000"),
         (["groups"], {"circle": "round"}, "groups is {'circle': 'round'}"),
         (["task"], "flickr30k", "determinants['task'] is 'words'"),
         (["revision"], 2, "determinants['revision'] is 1"),
@@ -129,7 +132,10 @@ COSINES = "similarities.parquet"
         (PER_QUERY, set_at("candidates", 59), "candidates is not the gallery"),
         (PER_QUERY, set_at("candidates", 61), "more candidates than images"),
         (PER_QUERY, set_at("language", "fr"), "language is not that of the query: 'q3'"),
-        (PER_QUERY, set_at("cluster", "i9"), "cluster is not that of the query: 'q3'"),
+        (PER_QUERY, set_at("positive", "i9"), "positive is not that of the query: 'q3'"),
+        (PER_QUERY, set_at("cluster", "i9"), "clusters is 60, and the files beside it give 59"),
+        (PER_QUERY, set_at("cluster", "more"), "cluster is not that of the query: 'q3'"),
+        ("per_image.parquet", set_at("cluster", "more"), "cluster is not that of the image: 'i3'"),
         (PER_QUERY, set_at("fallback", "lost"), "the fallback is not that of per_query.parquet: 'q3'"),
         (PER_QUERY, set_at("query_id", "q99"), "similarities.parquet: the queries are not those of per_query"),
         (PER_QUERY, swap_rows, "similarities.parquet: the queries are not those of per_query"),
@@ -190,12 +196,43 @@ def better_everywhere(folder: Path) -> None:
     protocol, queries, ends = PROTOCOLS["retrieval"], read_rows(columns), ("_before", "")
     places = tuple(read_places(columns, end) for end in ends)  # type: ignore[arg-type]
     sheets = tuple(
-        beside.sheets(protocol, queries, {}, place, read_image_places(images, end))  # type: ignore[arg-type]
+        beside.sheets(
+            protocol,
+            queries,
+            {},
+            place,
+            read_image_places(images, end),
+            columns["cluster"],
+            images["cluster"],  # type: ignore[arg-type]
+        )
         for place, end in zip(places, ends, strict=True)
     )
     fields = beside.figure_fields(protocol, sheets, places)  # type: ignore[arg-type]
     fields |= {key: {name: one.model_dump() for name, one in fields[key].items()} for key in ("intervals", "deltas")}
     edit(folder, lambda told: told.update(fields))
+
+
+def test_clusters_taken_apart_are_found(results: Made, tmp_path: Path) -> None:
+    """Look-alikes that are counted as independent, in all files alike: narrower intervals, and claims by chance."""
+    from grapebench.evaluation.clusters import fingerprint
+
+    task, folder = results["composed"]
+    found = copied(folder, tmp_path)
+    names = artifacts.read_table(found / PER_QUERY)["query_id"]
+    result = store.load(found)
+    assert (result.clusters, result.largest_cluster) == (9, 2)
+    table(found, PER_QUERY, lambda columns: columns.update(cluster=list(names)))
+    told_of = {"clusters": len(names), "largest_cluster": 1, "data": result.data.model_dump()}
+    told_of["data"]["clusters"] = fingerprint(names)
+
+    def forge(values: dict[str, Any]) -> None:
+        values.update(told_of)
+        values["determinants"]["clusters"] = fingerprint(names)
+
+    edit(found, forge)
+    said = told(verify(renamed(found), task))
+    assert f"clusters is {len(names)}, and the data here give" in said
+    assert "cluster is not that of the query: 'q0' and" in said
 
 
 def test_consistent_figures_of_made_up_ranks_are_found(results: Made, tmp_path: Path) -> None:
