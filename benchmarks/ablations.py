@@ -9,7 +9,7 @@ never made again; what was killed goes on, within a stage too. Data are made onc
 variants learn from the same. Several processes may work in the same folder: each takes what no other has taken (set
 OMP_NUM_THREADS, so that they share the cores). The table (`ablations.md`) is made of what is there.
 
-p-values are of R@10 averaged over the seeds, by sign flips of whole images, with Holm's correction over the table.
+p-values are of R@10 averaged over the seeds, by sign flips of whole clusters, with Holm's correction over the table.
 """
 
 from __future__ import annotations

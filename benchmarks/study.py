@@ -13,7 +13,7 @@ pictures are drawn from what is there, also from half a study.
 
 Recall, similarities and wording are of 1,000 test queries, by the checkpoint that is best by val R@10; the whole course
 of the validations is kept beside them. Figures are means over the seeds with the standard deviation of trainings.
-p-values are of R@10 averaged over the seeds, by sign flips of whole images, with Holm's correction over the table.
+p-values are of R@10 averaged over the seeds, by sign flips of whole clusters, with Holm's correction over the table.
 """
 
 from __future__ import annotations

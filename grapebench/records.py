@@ -89,12 +89,18 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything that a rank depends on, except the pixels. Sources change intervals and tests alone."""
+        """Hash of everything that a rank depends on, except the pixels."""
         rows = [
             (q.id, q.text, q.positives, q.language, q.reference, q.excluded, q.subset, q.grades, q.category)
             for q in self.queries
         ]
         return sha256_json([rows, self.gallery.ids, self.gallery.categories, dict(self.groups)])
+
+    @cached_property
+    def sources_fingerprint(self) -> str | None:
+        """Hash of the queries' sources, on which intervals and tests depend and no rank; None where there are none."""
+        sources = [query.source for query in self.queries]
+        return sha256_json(sources) if any(sources) else None
 
 
 Fusion = Literal["mean", "max", "rrf", "best"]

@@ -1,4 +1,4 @@
-"""Over the seeds: means, spreads and paired tests, clustered by image and corrected for the table they stand in."""
+"""Over the seeds: means, spreads and paired tests, over clusters of queries and corrected for the table they stand in."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def successes(tests: Sequence[Record], k: int = TESTED) -> np.ndarray:
 
 
 def p_of(tests: Sequence[Record], others: Sequence[Record], pairing: Record) -> float:
-    """Of the difference of two settings' R@10, each averaged over its seeds first, by sign flips of whole images.
+    """Of the difference of two settings' R@10, each averaged over its seeds first, by sign flips of whole clusters.
 
     Seeds are no replicates of the queries: they make the estimate steadier and are not counted as more queries. The
     test asks whether these trainings differ on other images; how much trainings differ, the spread over seeds says.

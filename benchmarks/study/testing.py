@@ -123,13 +123,15 @@ class Probe:
         return None if facts is None else survival(facts, rewrites)
 
     def pairing(self) -> dict[str, Any]:
-        """What paired tests need to know of the queries: their images, and how much each counts."""
-        from grapebench.evaluation.figures import cluster, part_weights
+        """What paired tests need to know of the queries: their clusters, and how much each counts."""
+        from grapebench.evaluation.clusters import clusters
+        from grapebench.evaluation.figures import part_weights
         from grapebench.evaluation.protocols import protocol_named
 
-        by_language = protocol_named(self.task.protocol).by == "language"
+        protocol = protocol_named(self.task.protocol)
+        by_language = protocol.by == "language"
         weights = part_weights([query.language for query in self.queries]).tolist() if by_language else []
-        return {"clusters": [cluster(query) for query in self.queries], "weights": weights}
+        return {"clusters": clusters(protocol, self.queries), "weights": weights}
 
 
 def open_test(name: str, retriever: Retriever, count: int) -> Probe:

@@ -8,13 +8,12 @@ share a positive, a reference image, a set of look-alikes or the article that th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from grapebench.evaluation.protocols import Protocol
-from grapebench.files import sha256_json
 from grapebench.records import Query
 
 LARGE = 0.1
@@ -78,12 +77,6 @@ def sizes(names: Sequence[str]) -> Sizes:
     """Of the clusters that queries are in, given the name of each query's."""
     counts = Counter(names)
     return Sizes(len(counts), max(counts.values(), default=0))
-
-
-def fingerprint(names: Sequence[str]) -> str:
-    """Hash of which queries are drawn together: the same, however clusters are called."""
-    numbers: Mapping[str, int] = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return sha256_json([numbers[name] for name in names])
 
 
 def _own(protocol: Protocol, query: Query) -> tuple[str, ...]:

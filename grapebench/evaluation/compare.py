@@ -28,8 +28,8 @@ _SHARED: tuple[tuple[str, Callable[[Result], object]], ...] = (
     ("retriever", lambda result: result.retriever.name),
     ("retriever's fingerprint", lambda result: result.retriever.fingerprint[:12]),
     ("limit", lambda result: result.limit or "none"),
-    ("clusters' hash", lambda result: (result.data.clusters or "none")[:12]),
     ("dataset's hash", lambda result: result.data.dataset[:12]),
+    ("sources' hash", lambda result: (result.data.sources or "none")[:12]),
     ("images' hash", lambda result: (result.data.images or "none")[:12]),
 )
 """What two results must have in common, in the order in which a difference is told."""

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from grapebench import files
 from grapebench.datasets.seen import overlap
 from grapebench.errors import UserError
-from grapebench.evaluation import clusters
 from grapebench.evaluation.protocols import protocol_named, require_categories
 from grapebench.leaderboard import results, store
 from grapebench.records import Retriever, Task
@@ -76,7 +75,7 @@ def run(
         "split": task.split,
         "limit": limit,
         "dataset": task.dataset.fingerprint,
-        "clusters": clusters.fingerprint(clusters.clusters(protocol, queries)) if labelled else None,
+        "sources": task.dataset.sources_fingerprint,
         "images": None if hashes is None else files.sha256_json(hashes),
         "retriever": [retriever_name, retriever.fingerprint],
         "rewriter": [rewriter.name, rewriter.fingerprint],
@@ -252,7 +251,7 @@ def _data(task: Task, determinants: dict[str, Any], notes: Sequence[str]) -> res
 
     return results.Data(
         dataset=determinants["dataset"],
-        clusters=determinants["clusters"],
+        sources=determinants["sources"],
         images=determinants["images"],
         files={name(path): files.sha256_file(path) for path in task.dataset.files},
         notes=[*task.dataset.notes, *notes],

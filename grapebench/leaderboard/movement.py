@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from grapebench.leaderboard.frozen import FrozenRow, FrozenTable, Release
+from grapebench.leaderboard.results import NEW_RULES
 
 NO_REASON = "no reason can be told from what was frozen"
 
@@ -128,7 +129,8 @@ def _why(old: Place, new: Place) -> Iterator[str]:
     """What differs of all that figures depend on."""
     then, now = old.table, new.table
     if then.benchmark != now.benchmark:
-        yield f"the rules: version {then.benchmark} → {now.benchmark}"
+        new = NEW_RULES.get(now.benchmark)
+        yield f"the rules: version {then.benchmark} → {now.benchmark}" + (f" ({new})" if new else "")
     if then.revision != now.revision:
         yield f"the task: revision {then.revision} → {now.revision}"
     if then.dataset != now.dataset:

@@ -14,6 +14,10 @@ SCHEMA_VERSION = 3
 BENCHMARK = "1.1"
 """Version of the rules by which all tasks are measured: raised where the same rewrites of the same data would come to
 other figures. What changes one task alone raises its card's revision. Results are compared within both."""
+NEW_RULES = {
+    "1.1": "queries that share a positive, a reference image, look-alikes or an article are one cluster; a miss is 0",
+}
+"""What each version of the rules changed, for a reader who finds that a row moved."""
 RESULT_FILE = "result.json"
 SCHEMA_FILE = "result.schema.json"
 QUERIES_FILE = "queries.jsonl.gz"
@@ -164,8 +168,8 @@ class Data(Part):
 
     dataset: str
     """Hash of queries, labels, exclusions, subsets and gallery ids."""
-    clusters: str | None = None
-    """Hash of which queries are one cluster; null without labels."""
+    sources: str | None = None
+    """Hash of what the queries' texts were taken from (articles); null where the data do not say."""
     images: str | None
     """Hash over the content hashes of the gallery's images, in gallery order; null where only vectors were given."""
     files: dict[str, str] = {}

@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 from grapebench.datasets import cirr, cvlue, flickr30k_cn, wikipedia
 from grapebench.datasets.place import Place
-from grapebench.evaluation.clusters import Sizes, clusters, fingerprint, of_images, sizes
+from grapebench.evaluation.clusters import Sizes, clusters, of_images, sizes
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.evaluation.significance import paired_p
 from grapebench.leaderboard.verification.together import together
@@ -71,10 +71,6 @@ def test_an_image_is_drawn_with_its_queries() -> None:
     queries = [Query("q0", "", ("i0",), source="a"), Query("q1", "", ("i1",), source="a")]
     names = clusters(CATEGORY, queries)
     assert of_images(CATEGORY, ("i0", "i1", "i2"), queries, names) == ["a", "a", "i2"], "no query comes from the last"
-
-
-def test_the_hash_is_of_the_clusters_and_not_of_their_names() -> None:
-    assert fingerprint(["a", "b", "a"]) == fingerprint(["x", "a", "x"]) != fingerprint(["a", "b", "b"])
 
 
 IMAGES = st.sampled_from([f"i{n}" for n in range(9)])

@@ -267,7 +267,7 @@ def test_only_what_searched_the_same_is_compared(home: Path) -> None:
         ({"retriever": searcher.model_copy(update={"name": "clip"})}, "the retriever differs, noise and clip"),
         ({"retriever": searcher.model_copy(update={"fingerprint": "f"})}, "fingerprint differs, noise and f"),
         ({"data": other.result.data.model_copy(update={"dataset": "d"})}, "the dataset's hash differs"),
-        ({"data": other.result.data.model_copy(update={"clusters": "d"})}, "the clusters' hash differs"),
+        ({"data": other.result.data.model_copy(update={"sources": "d"})}, "the sources' hash differs"),
         ({"data": other.result.data.model_copy(update={"images": "d"})}, "the images' hash differs"),
     ):  # fmt: skip
         changed = dataclasses.replace(other, result=other.result.model_copy(update=changes))

@@ -175,7 +175,7 @@ def test_no_table_mixes_what_cannot_be_compared(make_result: Any) -> None:
         make_result("c", split="val"),
         make_result("d", limit=10),
         make_result("e", revision=2),
-        make_result("i", benchmark="1.1"),
+        make_result("i", benchmark="9.9"),
         make_result("f", weights="b" * 64),
         make_result("g", data={"dataset": "other", "images": "e" * 64}),
         make_result("h", protocol="graded"),

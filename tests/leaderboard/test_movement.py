@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from grapebench.leaderboard import board, frozen
 from grapebench.leaderboard.frozen import Release
 from grapebench.leaderboard.movement import NO_REASON, Move, moved
-from grapebench.leaderboard.results import Environment, Result
+from grapebench.leaderboard.results import BENCHMARK, Environment, Result
 
 Make = Callable[..., Result]
 ENVIRONMENT = Environment(
@@ -80,7 +80,7 @@ def test_another_captioner_is_told(make_result: Make) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda one: one.model_copy(update={"benchmark": "1.1"}), "the rules: version 1.0 → 1.1"),
+        (lambda one: one.model_copy(update={"benchmark": "9.9"}), f"the rules: version {BENCHMARK} → 9.9"),
         (lambda one: one.model_copy(update={"revision": 2}), "the task: revision 1 → 2"),
         (lambda one: changed(one, "data", dataset="0" * 64), "other queries or labels (another hash)"),
         (lambda one: changed(one, "data", images="0" * 64), "other pixels (another hash)"),
@@ -98,6 +98,15 @@ def test_another_captioner_is_told(make_result: Make) -> None:
 def test_what_figures_depend_on_is_told(change: Callable[[Result], Result], reason: str, make_result: Make) -> None:
     old, new = make_result("llm", 0.5), change(make_result("llm", 0.6))
     assert told(moved(freeze(old), freeze(new))) == [("changed", "llm", (reason,))]
+
+
+def test_of_known_rules_it_is_told_what_they_changed(make_result: Make) -> None:
+    old = make_result("llm", 0.5).model_copy(update={"benchmark": "1.0"})
+    (move,) = moved(freeze(old), freeze(make_result("llm", 0.6).model_copy(update={"benchmark": "1.1"})))
+    (reason,) = move.reasons
+    assert reason.startswith(
+        "the rules: version 1.0 → 1.1 (queries that share a positive, a reference image, look-alikes"
+    )
 
 
 def test_without_a_reason_that_is_said(make_result: Make) -> None:

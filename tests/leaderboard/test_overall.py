@@ -86,7 +86,7 @@ def test_only_what_the_card_asks_for_takes_part(make_result: Any) -> None:
 
 def test_suites_versions_and_retrievers_are_apart(make_result: Any) -> None:
     cards = {name: card(name, full=SuiteCard(splits={})) for name in CARDS}
-    apart = ({}, {"suite": "full"}, {"benchmark": "1.1"}, {"weights": "b" * 64})
+    apart = ({}, {"suite": "full"}, {"benchmark": "9.9"}, {"weights": "b" * 64})
     results = [made(make_result, "llm", task, 0.5, **more) for more in apart for task in ("one", "two")]
     found = overall(board.tables(results), cards)
     assert [len(one.ranked) for one in found] == [1] * 4

@@ -21,6 +21,9 @@ def asked(found: Findings, result: Result, task: Task) -> Sequence[Query] | None
     if task.dataset.fingerprint != result.data.dataset:
         found.differs("data.dataset", result.data.dataset, task.dataset.fingerprint, "the data here have the hash")
         return None
+    if task.dataset.sources_fingerprint != (said := result.data.sources):
+        found.differs("data.sources", said, task.dataset.sources_fingerprint, "the data here have the hash")
+        return None
     if result.limit is not None and not 0 < result.limit < len(task.queries):
         found.wrong(RESULT_FILE, f"limit is {result.limit}, and there are {len(task.queries):,} queries")
     due = {"queries": len(queries), "gallery": len(task.gallery), "labelled": bool(queries[0].positives)}

@@ -45,7 +45,7 @@ def _determinants(found: Findings, result: Result) -> None:
         "split": result.split,
         "limit": result.limit,
         "dataset": result.data.dataset,
-        "clusters": result.data.clusters,
+        "sources": result.data.sources,
         "images": result.data.images,
         "retriever": [result.retriever.name, result.retriever.fingerprint],
         "rewriter": [result.rewriter.name, result.rewriter.fingerprint],

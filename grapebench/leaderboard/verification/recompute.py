@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from grapebench.errors import UserError
-from grapebench.evaluation import beside, clusters, inflation
+from grapebench.evaluation import beside, inflation
 from grapebench.evaluation.compare import read_image_places, read_places, read_rows
 from grapebench.evaluation.protocols import I2T, protocol_named
 from grapebench.leaderboard import artifacts, results
@@ -71,7 +71,7 @@ def _without_labels(found: Findings, result: Result) -> None:
     for name in _FIGURES:
         if getattr(result, name):
             found.wrong(RESULT_FILE, f"{name} holds figures, and labelled is false")
-    if (result.clusters, result.largest_cluster, result.data.clusters) != (None, None, None):
+    if (result.clusters, result.largest_cluster) != (None, None):
         found.wrong(RESULT_FILE, "clusters need labels, and labelled is false")
     if result.inflation is not None or result.ties:
         found.wrong(RESULT_FILE, "inflation and ties need labels, and labelled is false")
@@ -96,8 +96,6 @@ def _figures(found: Findings, result: Result, read: Tables) -> None:
     for name, count in beside.cluster_fields(read.queries["cluster"]).items():
         if getattr(result, name) != count:
             found.differs(name, getattr(result, name), count, f"{FILES} give")
-    if result.data.clusters != (digest := clusters.fingerprint(read.queries["cluster"])):
-        found.differs("data.clusters", result.data.clusters, digest, f"{FILES} give")
     ties = beside.tie_rate(np.array(read.queries["equal"]))
     if result.ties != ties:
         found.differs("ties", result.ties, ties, f"{FILES} give")

@@ -89,7 +89,7 @@ def test_files_that_do_not_belong_there_are_found(plain: tuple[Task, Path]) -> N
 
 def test_an_id_that_fits_forged_determinants_helps_nobody(results: Made, tmp_path: Path) -> None:
     task, folder = results["retrieval"]
-    changes = {"revision": 2, "benchmark": "1.1", "split": "val", "more": 1, "dataset": "0" * 64}
+    changes = {"revision": 2, "benchmark": "9.9", "split": "val", "more": 1, "dataset": "0" * 64}
     for key, value in changes.items():
         goal = copied(folder, tmp_path / key)
         put(goal, ["determinants", key], value)
