@@ -1,4 +1,4 @@
-"""Over the seeds: means, spreads and paired tests, over clusters of queries and corrected for the table they stand in."""
+"""Over the seeds: means, spreads and paired tests over clusters of queries, corrected for the table they stand in."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ def test_results_by_name_and_by_id_are_the_same(run: Run, capsys: pytest.Capture
     assert main(["compare", raw["id"][:6], strip["id"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == found
     assert (found["task"], found["suite"], found["split"], found["limit"]) == ("words", "full", "test", None)
-    assert (found["queries"], found["images"], found["baseline"]["id"]) == (24, 24, raw["id"])
+    assert (found["queries"], found["clusters"], found["largest_cluster"]) == (24, 24, 1)
+    assert found["baseline"]["id"] == raw["id"]
     (one,) = found["comparisons"]
     assert (one["id"], one["rewriter"], one["seed"], one["oracle"]) == (strip["id"], "strip-prefix", 0, False)
     path = next(results_dir().rglob(f"{strip['id']}/per_query.parquet"))
@@ -65,7 +66,7 @@ def test_what_a_person_sees(run: Run, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["compare", *COMPARE, "strip-prefix", "raw", "swap", "--examples", "2"]) == 0
     out = capsys.readouterr().out
     text = " ".join(out.split())
-    assert "Compared: words · suite full · split test" in text and "24 images asked for" in text
+    assert "Compared: words · suite full · split test" in text and "24 queries in 24 clusters" in text
     assert text.count("against strip-prefix (") == 2 and "p, Holm" in text and "<0.001" in text
     assert "-95.8 [-100.0, -87.5]" in out, "intervals stay in one piece"
     assert "0 queries won" in text and "corrected for 2 comparisons" in text

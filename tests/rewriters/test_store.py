@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -97,6 +98,9 @@ def test_every_field_that_decides_is_in_the_key() -> None:
         keys = [query_key(loaded(Upper(), sampled), query, 0) for query in (base, *others)]
         assert len(set(keys)) == 5
     renamed = Query("b", "x", positives=("p",))
+    assert query_key(loaded(Upper(), True), replace(base, source="article"), 0) == query_key(
+        loaded(Upper(), True), base, 0
+    )
     assert query_key(loaded(Upper()), renamed, 1) == query_key(loaded(Upper()), base, 0)
     assert query_key(loaded(Upper(), True), renamed, 0) != query_key(loaded(Upper(), True), base, 0)
 
