@@ -120,9 +120,10 @@ def _write(folder: Path, asked: Asked, name: str, seed: int, ranks: np.ndarray) 
     identity = results.result_id(determinants)
     place = store.folder_of(folder, "mini", card.name, "mini-clip", name, identity)
     with files.atomic_folder(place) as temporary:
-        columns: dict[str, Any] = {"query_id": asked.ids, "language": asked.languages, "cluster": asked.clusters}
+        columns: dict[str, Any] = {"query_id": asked.ids, "language": asked.languages}
+        columns |= {"positive": asked.clusters, "cluster": asked.clusters}
         columns |= {"rank": ranks, "rank_before": asked.before, "above": ranks - 1, "equal": ranks * 0}
-        columns |= {"candidates": np.full(len(ranks), len(ranks), np.int32), "fallback": [None] * len(ranks)}
+        columns |= {"candidates": np.full(len(ranks), len(ranks) + 10, np.int32), "fallback": [None] * len(ranks)}
         artifacts.write_table(temporary / results.PER_QUERY_FILE, columns)
         few = [(Query(one, "text"), Rewrite(one, ("another text",))) for one in asked.ids[:100]]
         artifacts.write_rewrites(temporary / results.REWRITES_FILE, *map(list, zip(*few, strict=True)))
@@ -159,7 +160,8 @@ def _result(
         rewriter=RewriterRecord(
             name=name, title=name, mechanism="lm", fingerprint=files.sha256(name), oracle=name == "oracle"
         ),
-        queries=len(ranks), gallery=len(ranks), metrics=after, metrics_before=before,
+        queries=len(ranks), clusters=len(set(asked.clusters)), largest_cluster=PER_IMAGE, gallery=len(ranks) + 10,
+        metrics=after, metrics_before=before,
         intervals={key: Interval(low=after[key] - w, high=after[key] + w) for key, w in width.items()},
         deltas={key: Delta(value=gain[key], low=gain[key] - w, high=gain[key] + w) for key, w in width.items()},
         ties=0.0, duplicates=0, fallbacks={}, inflation=None,

@@ -174,6 +174,7 @@ def read_places(columns: Mapping[str, Any], suffix: Literal["", "_before"] = "")
     has_subsets = any(name.startswith("subset_rank_grade_") for name in columns)
     return Places(
         rank=np.array(columns[f"rank{suffix}"]),
+        candidates=np.array(columns["candidates"]) if "candidates" in columns else None,
         subset_rank=column("subset_rank"),
         grades=np.array([float(grade) for grade in grades]) if grades else None,
         grade_rank=by_grade("rank"),

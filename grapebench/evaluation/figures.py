@@ -30,7 +30,7 @@ class Places:
     """Where each query's right images came: all that its figures are computed from."""
 
     rank: np.ndarray
-    """`(queries,)`: of the best positive, from 1; a miss lies beyond every cut-off."""
+    """`(queries,)`: of the best positive, from 1; a miss lies beyond all candidates and every cut-off."""
     subset_rank: np.ndarray | None = None
     """`(queries,)`: the same among each query's look-alikes."""
     grades: np.ndarray | None = None
@@ -41,6 +41,14 @@ class Places:
     """`(levels, queries)`: the same among each query's look-alikes."""
     precision: np.ndarray | None = None
     """`(queries,)`: average precision over the whole ranking, where every image of a category is right."""
+    candidates: np.ndarray | None = None
+    """`(queries,)`: how many images stood in the ranking; None where every query has a right image among them."""
+
+    @property
+    def missed(self) -> np.ndarray:
+        """`(queries,)`: whether no right image stood in the ranking: such a query scores 0 in every measure."""
+        found: np.ndarray = np.zeros(len(self.rank), bool) if self.candidates is None else self.rank > self.candidates
+        return found
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ def query_values(protocol: Protocol, places: Places) -> dict[str, np.ndarray]:
         values |= {f"R@{k}": metrics.success_at(places.rank, k) for k in protocol.ks}
         if places.subset_rank is not None:
             values |= {f"R_subset@{k}": metrics.success_at(places.subset_rank, k) for k in protocol.subset_ks}
-        values["MRR"] = metrics.reciprocal_rank(places.rank)
+        values["MRR"] = metrics.reciprocal_rank(places.rank, places.missed)
     return values
 
 

@@ -20,9 +20,9 @@ def success_at(rank: np.ndarray, k: int) -> np.ndarray:
     return (np.asarray(rank) <= k).astype(np.float64)
 
 
-def reciprocal_rank(rank: np.ndarray) -> np.ndarray:
-    """1 / rank, `(queries,)`; its mean is MRR."""
-    return 1.0 / np.asarray(rank, dtype=np.float64)
+def reciprocal_rank(rank: np.ndarray, missed: np.ndarray | bool = False) -> np.ndarray:
+    """1 / rank, `(queries,)`, and 0 where the query is `missed`, as in trec_eval; its mean is MRR."""
+    return np.where(missed, 0.0, 1.0 / np.asarray(rank, dtype=np.float64))
 
 
 def mrr(rank: np.ndarray) -> float:
@@ -31,7 +31,11 @@ def mrr(rank: np.ndarray) -> float:
 
 
 def median_rank(rank: np.ndarray) -> float:
-    """The rank that half of the queries do not exceed (mean of the middle two where their number is even)."""
+    """The rank that half of the queries do not exceed (mean of the middle two where their number is even).
+
+    A query that is missed has a rank all the same, behind all candidates and all cut-offs: where more than half are
+    missed the median says so, and is no place in any ranking.
+    """
     return float(np.median(rank))
 
 

@@ -87,9 +87,8 @@ def score_run(task: Task, run: Run) -> Score:
 def places_from_run(task: Task, run: Run) -> RunPlaces:
     """Where each query's right images stand in a run that may be cut off.
 
-    Gallery images that the run leaves out stand behind those it names. A right image that is left out is a miss: its
-    rank is the number of candidates + 1, and beyond every cut-off. Among look-alikes it comes last, behind the others
-    left out; a query without lines is a miss there too. For average precision what is left out is never found.
+    A right image that the run leaves out is never found, as in trec_eval: without any other the query is a miss, whose
+    rank is the number of candidates + 1 and beyond every cut-off. Among look-alikes and for grades it is the same.
     """
     protocol, queries = protocol_named(task.protocol), task.queries
     _refuse_unlabelled(task)
@@ -121,7 +120,7 @@ def places_from_run(task: Task, run: Run) -> RunPlaces:
     rank, equal = lines.ranks(right_rows)
     found = np.isfinite(rank)
     rank = np.where(found, rank, np.maximum(lines.candidates + 1, protocol.miss)).astype(np.int64)
-    places = Places(rank, subset_rank, grades, grade_rank, grade_subset_rank, precision)
+    places = Places(rank, subset_rank, grades, grade_rank, grade_subset_rank, precision, lines.candidates)
     excluded = int(np.count_nonzero(~lines.kept))
     return RunPlaces(places, lines.answered, found, equal > 0, excluded, len(run.query) - len(lines.query))
 
@@ -179,11 +178,9 @@ class _Lines:
     def subset_ranks(self, positive: np.ndarray, subset: np.ndarray, miss: float) -> np.ndarray:
         """The same among the look-alikes; both arguments are sorted pairs."""
         size = len(self.task.gallery)
-        rivals = self.per_query(np.setdiff1d(subset, positive) // size)
-        has_target = self.per_query(np.intersect1d(subset, positive) // size) > 0
-        last = np.where(self.answered & has_target, rivals + 1, np.maximum(rivals + 1, miss))
+        members = self.per_query(subset // size)
         rank, _ = self.ranks(self.rows_of(positive), self.rows_of(subset))
-        found: np.ndarray = np.where(np.isfinite(rank), rank, last)
+        found: np.ndarray = np.where(np.isfinite(rank), rank, np.maximum(members + 1, miss))
         return found
 
     def of_category(self) -> tuple[np.ndarray, np.ndarray]:

@@ -83,7 +83,8 @@ def side(protocol: Protocol, gallery: Gallery, queries: Sequence[Query], vectors
         of_images, of_queries = categories(gallery, queries)
         precision = ways.precisions(of_queries, of_images)
     rank = _or_miss(examined.ranking, protocol.miss)
-    places = Places(rank, subset_rank, grades, grade_rank, grade_subset_rank, precision)
+    candidates = examined.ranking.candidates
+    places = Places(rank, subset_rank, grades, grade_rank, grade_subset_rank, precision, candidates)
     back = image_places(protocol, gallery, queries, vectors, images) if protocol.image_to_text else None
     return Side(examined, places, back)
 

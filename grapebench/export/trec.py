@@ -32,9 +32,9 @@ Listed = tuple[list[str], np.ndarray]
 def write(source: Source, out: Path) -> tuple[list[Path], int]:
     """Write run.trec, subset.trec where there are look-alikes, and qrels.trec into the folder `out`, all or none.
 
-    Returns their paths, and how many queries have their best right image beyond the run's end: there trec_eval counts 0
-    for what is 1/rank in the result's MRR. Raises UserError where the labels are not public, where right is not just
-    what the query's own images are, and where the runs and the ranks of the result do not agree.
+    Returns their paths, and how many queries have their best right image in the ranking and beyond the run's end: there
+    trec_eval counts 0 for what is 1/rank in the result's MRR. Raises UserError where the labels are not public, where
+    right is not just what the query's own images are, and where the runs and the ranks of the result do not agree.
     """
     result, queries = source.result, source.task.queries[: source.result.limit]
     if not result.labelled:
@@ -63,7 +63,8 @@ def write(source: Source, out: Path) -> tuple[list[Path], int]:
             write_run(file, names, gallery.ids, *_table(lists, gallery.index))
         write_qrels(for_qrels, {query.id: query.positives for query in queries})
     listed = runs[RUNS[RUN_FILE][0]]
-    return paths, sum(rank > len(images) for rank, (images, _) in zip(table["rank"], listed, strict=True))
+    ranks = zip(table["rank"], table["candidates"], listed, strict=True)
+    return paths, sum(len(images) < rank <= candidates for rank, candidates, (images, _) in ranks)
 
 
 def in_rank_order(images: Sequence[str], scores: np.ndarray, positives: Collection[str], rank: int) -> Listed:

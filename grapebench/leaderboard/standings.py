@@ -141,7 +141,9 @@ def _read_all(table: Table, folders: Mapping[str, Path], problems: list[UserErro
 def _read(path: Path, result: Result) -> _Ranks:
     if result.files.get(PER_QUERY_FILE, digest := files.sha256_file(path)) != digest:
         raise UserError("the file is not the one the result was written with", file=path)
-    table = artifacts.read_arrow(path, lambda name: name in _ASKED or name.startswith(("rank", "average_precision")))
+    table = artifacts.read_arrow(
+        path, lambda name: name in _ASKED or name.startswith(("rank", "average_precision", "candidates"))
+    )
     try:
         columns = {name: artifacts.numbers(table[name]) for name in table.column_names if name not in _ASKED}
         sides = (_side(result, columns, suffix) for suffix in ("", "_before"))

@@ -104,9 +104,9 @@ def composed(**changes: object) -> Query:
         ([("a", 9), ("z", 8), ("c", 7), ("y", 6), ("b", 5)], 4, 2),
         ([("b", 5)], 1, 1),
         ([("c", 7), ("b", 7)], 2, 2),
-        ([("c", 7), ("z", 6)], 51, 5),
-        ([("z", 6)], 51, 5),
-        ([("a", 6)], 51, 5),
+        ([("c", 7), ("z", 6)], 51, 51),
+        ([("z", 6)], 51, 51),
+        ([("a", 6)], 51, 51),
     ],
 )
 def test_look_alikes_are_ranked_among_themselves(rows: list[tuple[str, float]], rank: int, subset_rank: int) -> None:
