@@ -156,7 +156,9 @@ def _query(name: str, number: int, language: str, images: Sequence[str], rng: ra
         query = replace(query, source=f"article {block}")
     if number % 3 == 0:
         query = replace(query, grades=((images[number], 1.0), (alike[0], 0.5), (alike[1], -1.0)))
-    return replace(query, reference=reference, excluded=(reference,), subset=(images[number], *alike))
+    # One image is right and excluded: its queries are misses.
+    excluded = (reference, images[number]) if number == 50 else (reference,)
+    return replace(query, reference=reference, excluded=excluded, subset=(images[number], *alike))
 
 
 def _category(number: int) -> str:

@@ -106,6 +106,10 @@ def look_alikes_apart(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(clusters, "_links", links)
 
 
+def misses_have_a_place(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(figures.Places, "missed", False)
+
+
 def excluded_stay(patch: pytest.MonkeyPatch) -> None:
     real = Pairs.of.__func__  # type: ignore[attr-defined]
 
@@ -169,6 +173,7 @@ CHANGES: list[tuple[Callable[[pytest.MonkeyPatch], None], str, str]] = [
     (narrow_extremes, "composed", "composed: intervals"),
     (queries_drawn_one_by_one, "retrieval", "retrieval: intervals, retrieval: deltas, retrieval: p"),
     (look_alikes_apart, "composed", "composed: intervals, composed: deltas"),
+    (misses_have_a_place, "retrieval", "retrieval: metrics, retrieval: metrics before"),
     (excluded_stay, "composed", "composed: metrics"),
     (every_caption_asked, "first-caption", "first-caption: metrics"),
     (languages_by_size, "multilingual", "multilingual: metrics"),
