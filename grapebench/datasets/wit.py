@@ -73,7 +73,7 @@ def load(
         numbers[image, language] += 1
         texts[image] += 1
         name = f"{image}#{language}#{numbers[image, language]}"
-        queries.append(Query(name, text, (image,), language=language))
+        queries.append(Query(name, text, (image,), language=language, source=row.values["page_url"]))
     if strangers := [language for language in languages if language not in spoken]:
         there = ", ".join(spoken) or "none"
         raise UserError(f"no rows in the language {strangers[0]!r}", file=files[0], fix=f"there is: {there}")

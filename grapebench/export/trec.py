@@ -63,8 +63,8 @@ def write(source: Source, out: Path) -> tuple[list[Path], int]:
             write_run(file, names, gallery.ids, *_table(lists, gallery.index))
         write_qrels(for_qrels, {query.id: query.positives for query in queries})
     listed = runs[RUNS[RUN_FILE][0]]
-    ranks = zip(table["rank"], table["candidates"], listed, strict=True)
-    return paths, sum(len(images) < rank <= candidates for rank, candidates, (images, _) in ranks)
+    counted = zip(table["rank"], table["candidates"], listed, strict=True)
+    return paths, sum(len(images) < rank <= candidates for rank, candidates, (images, _) in counted)
 
 
 def in_rank_order(images: Sequence[str], scores: np.ndarray, positives: Collection[str], rank: int) -> Listed:

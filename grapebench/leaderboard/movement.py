@@ -129,8 +129,8 @@ def _why(old: Place, new: Place) -> Iterator[str]:
     """What differs of all that figures depend on."""
     then, now = old.table, new.table
     if then.benchmark != now.benchmark:
-        new = NEW_RULES.get(now.benchmark)
-        yield f"the rules: version {then.benchmark} → {now.benchmark}" + (f" ({new})" if new else "")
+        told = f" ({NEW_RULES[now.benchmark]})" if now.benchmark in NEW_RULES else ""
+        yield f"the rules: version {then.benchmark} → {now.benchmark}{told}"
     if then.revision != now.revision:
         yield f"the task: revision {then.revision} → {now.revision}"
     if then.dataset != now.dataset:

@@ -33,6 +33,26 @@ def test_json_lines(place: Path, arguments: Arguments, capsys: pytest.CaptureFix
     assert lines[0]["metrics"]["R@1"] == 1 > lines[2]["metrics"]["R@1"]
 
 
+def test_a_large_cluster_is_warned_of(place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three of 24 queries are more than a tenth; the source links them, in results of their own."""
+    assert main(arguments("--json")) == 0
+    told = capsys.readouterr()
+    apart = json.loads(told.out)
+    assert (apart["clusters"], apart["largest_cluster"]) == (24, 1) and "one cluster" not in told.err
+    loader = place / "loader.py"
+    text = loader.read_text()
+    for size, warned in ((2, False), (3, True)):
+        loader.write_text(
+            text.replace("[int(n[1:]) % 2])", f'[int(n[1:]) % 2], source="a" if int(n[1:]) < {size} else "")')
+        )
+        assert main(arguments("--json")) == 0
+        told = capsys.readouterr()
+        found = json.loads(told.out)
+        assert (found["clusters"], found["largest_cluster"]) == (25 - size, size) and found["id"] != apart["id"]
+        assert (f"{size} of 24 queries are one cluster of the {25 - size}" in told.err) is warned
+    assert found["metrics"] == apart["metrics"] and found["intervals"] != apart["intervals"]
+
+
 def test_tables(place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(rewriter="Raw")) == 0
     first = capsys.readouterr()

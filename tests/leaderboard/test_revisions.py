@@ -170,7 +170,7 @@ CHANGES: list[tuple[Callable[[pytest.MonkeyPatch], None], str, str]] = [
     (other_cut_offs, "composed", "composed: metrics"),
     (other_seed, "retrieval", "retrieval: intervals, retrieval: deltas"),
     (fewer_draws, "retrieval", "retrieval: intervals, retrieval: deltas"),
-    (narrow_extremes, "composed", "composed: intervals"),
+    (narrow_extremes, "retrieval", "retrieval: intervals"),
     (queries_drawn_one_by_one, "retrieval", "retrieval: intervals, retrieval: deltas, retrieval: p"),
     (look_alikes_apart, "composed", "composed: intervals, composed: deltas"),
     (misses_have_a_place, "retrieval", "retrieval: metrics, retrieval: metrics before"),

@@ -90,6 +90,17 @@ def test_equal_questions_are_asked_once_unless_sampled(store: RewriteStore) -> N
     assert sampled.asked == reseeded.asked == ["a", "b", "c"]
 
 
+def test_a_rewriter_is_asked_without_the_source(store: RewriteStore) -> None:
+    """It is no part of the key, so it may not change an answer."""
+
+    class Telling(Upper):
+        def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
+            return (Rewrite(query.id, (f"{query.text} of {query.source!r}",)) for query in queries)
+
+    (answer,) = rewrite_all(loaded(Telling(), sampled=True), [Query("a", "x", source="article")], store, 0)
+    assert answer.texts == ("x of ''",)
+
+
 def test_every_field_that_decides_is_in_the_key() -> None:
     base = Query("a", "x")
     others = [Query("a", "y"), Query("a", "x", language="de"), Query("a", "x", reference="r"),
