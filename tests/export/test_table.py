@@ -11,7 +11,7 @@ import pytest
 from grapebench.errors import UserError
 from grapebench.export import table
 from grapebench.leaderboard import store
-from grapebench.leaderboard.results import Result
+from grapebench.leaderboard.results import BENCHMARK, Result
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_csv_and_parquet_read_back_the_same(results: list[Result]) -> None:
     assert list(text) == list(table.COLUMNS)
     assert set(text.task) == {"cvlue", odd.task}
     assert text.value.tolist() == read.value.tolist(), "every digit"
-    assert text.limit.dropna().unique().tolist() == [3] and set(text.benchmark) == {"1.0"}
+    assert text.limit.dropna().unique().tolist() == [3] and set(text.benchmark) == {BENCHMARK}
     assert text.low.isna().tolist() == read.low.isna().tolist()
 
 

@@ -45,6 +45,8 @@ def test_queries_are_spread_over_the_split_and_weighted_as_their_languages_count
     probe = testing.open_test("xm3600", open_retriever(None, "mini"), 500)
     pairing = probe.pairing()
     assert len(set(pairing["clusters"])) > 400
+    look_alikes = testing.open_test("cirr", open_retriever(None, "mini"), 1000).pairing()
+    assert (len(look_alikes["clusters"]), len(set(look_alikes["clusters"]))) == (1000, 170), "sets, not images"
     assert sum(pairing["weights"]) == pytest.approx(500)
     by_language: dict[str, float] = {}
     for query, weight in zip(probe.queries, pairing["weights"], strict=True):
