@@ -58,6 +58,10 @@ class Stored:
     """Who submitted it; None where nobody is named."""
 
 
+class OtherVersion(UserError):
+    """A result in a layout that this grapebench does not read."""
+
+
 def published_dir() -> Path:
     """The results that are published with the package."""
     return catalog.folder() / "leaderboard" / "results"
@@ -102,7 +106,7 @@ def _parse(text: str, path: Path) -> Result:
     try:
         version = _Versioned.model_validate_json(text).schema_version
         if version != SCHEMA_VERSION:
-            raise UserError(
+            raise OtherVersion(
                 f"schema version {version}, this grapebench reads version {SCHEMA_VERSION}",
                 file=path,
                 fix="the result's command makes it again, from the same rewrites",
@@ -121,19 +125,32 @@ def _parse(text: str, path: Path) -> Result:
 
 
 def find(stores: Sequence[Path]) -> tuple[list[Stored], list[UserError]]:
-    """All results in some stores and what is wrong with the others; one that lies in two stores is listed once."""
+    """All results in some stores and what is wrong with the others; one that lies in two stores is listed once.
+
+    Several of another version of the layout, as a store of an earlier grapebench holds them, are one sentence.
+    """
     found: dict[str, Stored] = {}
-    broken = []
+    broken: list[UserError] = []
+    others: list[OtherVersion] = []
     for store in stores:
         for path in sorted(store.glob(f"*/*/*/*/*/{RESULT_FILE}")):
             if path.parent.name.startswith("."):
                 continue  # another process is writing it
             try:
                 one = Stored(load(path.parent), path.parent, attribution.read(path.parent))
+            except OtherVersion as error:
+                others.append(error)
             except UserError as error:
                 broken.append(error)
             else:
                 found.setdefault(one.result.id, one)
+    if len(others) > 1:
+        what = f"this and {len(others) - 1:,} more are in another layout than version {SCHEMA_VERSION} of the schema"
+        broken.append(
+            UserError(what, file=others[0].file, fix="their commands make them again, from the same rewrites")
+        )
+    else:
+        broken += others
     return sorted(found.values(), key=lambda stored: stored.folder.parts[-5:]), broken
 
 

@@ -56,6 +56,17 @@ def test_broken_results_are_named_and_the_rest_is_found(tmp_path: Path, make_res
     assert {name: expected[name] in said[name] for name in expected} == dict.fromkeys(expected, True), said
 
 
+def test_many_results_of_an_earlier_version_are_one_sentence(
+    tmp_path: Path, make_result: Any, save_result: Any
+) -> None:
+    for seed in range(3):
+        edit(save_result(tmp_path, make_result(seed=seed)), schema_version=SCHEMA_VERSION - 1)
+    save_result(tmp_path, make_result("whole"))
+    found, (error,) = store.find([tmp_path])
+    assert [one.result.rewriter.name for one in found] == ["whole"]
+    assert f"this and 2 more are in another layout than version {SCHEMA_VERSION} of the schema; their" in str(error)
+
+
 def test_hashes_are_checked_where_asked(tmp_path: Path, make_result: Any, save_result: Any) -> None:
     folder = save_result(tmp_path, make_result())
     (folder / "rewrites.jsonl.gz").write_bytes(b"other rewrites")
