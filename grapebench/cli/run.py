@@ -196,7 +196,7 @@ def _warn_clustered(label: str, result: Result) -> None:
     from grapebench.evaluation.clusters import LARGE
 
     largest = result.largest_cluster or 0
-    if largest > LARGE * result.queries:
+    if largest > max(1, LARGE * result.queries):
         print(
             f"warning: {label}: {largest:,} of {result.queries:,} queries are one cluster of the "
             f"{result.clusters:,}: they share right images, reference images, look-alikes or articles, so that tests "

@@ -15,7 +15,7 @@ BENCHMARK = "1.1"
 """Version of the rules by which all tasks are measured: raised where the same rewrites of the same data would come to
 other figures. What changes one task alone raises its card's revision. Results are compared within both."""
 NEW_RULES = {
-    "1.1": "queries that share a positive, a reference image, look-alikes or an article are one cluster; a miss is 0",
+    "1.1": "queries that share a positive, a reference image, look-alikes or an article are a cluster; a miss scores 0",
 }
 """What each version of the rules changed, for a reader who finds that a row moved."""
 RESULT_FILE = "result.json"

@@ -39,6 +39,8 @@ def test_a_large_cluster_is_warned_of(place: Path, arguments: Arguments, capsys:
     told = capsys.readouterr()
     apart = json.loads(told.out)
     assert (apart["clusters"], apart["largest_cluster"]) == (24, 1) and "one cluster" not in told.err
+    assert main(arguments("--json", "--limit", "5")) == 0
+    assert "one cluster" not in capsys.readouterr().err, "one of five is a fifth, and no cluster of several"
     loader = place / "loader.py"
     text = loader.read_text()
     for size, warned in ((2, False), (3, True)):
