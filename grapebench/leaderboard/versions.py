@@ -1,7 +1,8 @@
 """Releases of the board: their numbers, and the folder they lie in.
 
 A release has a number of its own, X.Y, and says by which version of the rules it was measured. Numbers only go up. X is
-raised with the rules or a task's revision: within one X, what is said of a task can be compared.
+raised with the X of the rules or a task's revision: within one X, the scores of a row can be compared, though rules
+whose Y was raised may put other intervals and p-values beside them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def check(version: str, release: Release, folder: Path) -> None:
             f"{version} is not newer than {before[-1]}, the last release", file=folder, fix=_next(before[-1])
         )
     last = read(folder, before[-1])
-    changed = [] if last.benchmark == release.benchmark else [f"the rules ({last.benchmark} → {release.benchmark})"]
+    rules = [number(one.benchmark)[0] for one in (last, release)]
+    changed = [f"the rules ({last.benchmark} → {release.benchmark})"] if rules[0] != rules[1] else []
     for task, revision in release.revisions.items():
         if (old := last.revisions.get(task, revision)) != revision:
             changed.append(f"the revision of {task} ({old} → {revision})")

@@ -100,12 +100,14 @@ def test_figures_that_do_not_compare_have_another_x(
     one = make_result()
     versions.write(tmp_path, freeze("1.0", one), "")
     for changed, said in (
-        (freeze("1.1", one, benchmark="1.1"), r"the rules \(1.0 → 1.1\); it is 2.0"),
+        (freeze("1.1", one, benchmark="2.0"), r"the rules \(1.0 → 2.0\); it is 2.0"),
         (freeze("1.1", one, revision=2), r"the revision of cirr \(1 → 2\); it is 2.0"),
     ):
         with pytest.raises(UserError, match=f"since 1.0 figures changed that no longer compare: {said}"):
             versions.check("1.1", changed, tmp_path)
         versions.check("2.0", changed, tmp_path)
+    # Other intervals beside the same scores: the Y of the rules.
+    versions.check("1.1", freeze("1.1", one, benchmark="1.1"), tmp_path)
 
 
 @pytest.mark.parametrize("version", ["1", "1.0.0", "v1.0", "01.0", "１.0", "1.x", "", "../1.0", "1.0\n"])
