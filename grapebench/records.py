@@ -94,7 +94,9 @@ class Dataset:
             (q.id, q.text, q.positives, q.language, q.reference, q.excluded, q.subset, q.grades, q.category)
             for q in self.queries
         ]
-        return sha256_json([rows, self.gallery.ids, self.gallery.categories, dict(self.groups)])
+        told = [rows, self.gallery.ids, self.gallery.categories, dict(self.groups)]
+        captions = {q.id: q.reference_caption for q in self.queries if q.reference_caption is not None}
+        return sha256_json([*told, captions] if captions else told)
 
     @cached_property
     def sources_fingerprint(self) -> str | None:

@@ -94,6 +94,11 @@ def is_file_spec(name: str) -> bool:
     return name.endswith(".py") or ".py:" in name
 
 
+def source_file(name: str, base: Path | None = None) -> Path | None:
+    """The Python file that a name points into, as `resolve` reads it; None for any other name."""
+    return _path_of(name, base or Path()) if is_file_spec(name) else None
+
+
 def unknown_name(noun: str, name: str, known: Iterable[str], file: Path | None = None) -> UserError:
     """The error for a name that nothing bears, with the nearest one that something does."""
     import difflib
@@ -136,11 +141,15 @@ def _load_plugin(kind: str, points: list[EntryPoint]) -> Any:
         ) from error
 
 
+def _path_of(spec: str, base: Path) -> Path:
+    return (base / Path(spec.rpartition(":")[0]).expanduser()).resolve()
+
+
 def _load_file(spec: str, base: Path) -> Any:
-    name, colon, attribute = spec.rpartition(":")
+    _, colon, attribute = spec.rpartition(":")
     if not colon or not attribute.isidentifier():
         raise UserError(f"{spec!r} does not say what to take from the file", fix="write path/to/file.py:Name")
-    path = (base / Path(name).expanduser()).resolve()
+    path = _path_of(spec, base)
     try:
         source = path.read_bytes()
     except OSError as error:

@@ -25,6 +25,7 @@ from grapebench.records import Retriever, Task
 from grapebench.retrieval.encode import Lookup
 from grapebench.rewriters import LoadedRewriter
 from grapebench.rewriters.setup import Setup
+from grapebench.source_code import own_word
 
 if TYPE_CHECKING:
     from grapebench.evaluation.measure import Measured, Report
@@ -200,7 +201,11 @@ def _remove(folder: Path) -> None:
 def _captioner_identity(captioner: LoadedCaptioner) -> Any:
     """What determines its captions, beside the retriever: its own word where it has one, or its fingerprint."""
     told = getattr(captioner.mechanism, "identity", None)
-    return told if told is not None else {"name": captioner.name, "fingerprint": captioner.fingerprint}
+    return (
+        told
+        if told is not None and own_word(captioner.mechanism, "identity")
+        else {"name": captioner.name, "fingerprint": captioner.fingerprint}
+    )
 
 
 def _cost(measured: Measured) -> results.Cost:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from grapebench.errors import UserError
+from grapebench.retrieval.described import described
 from grapebench.settings import fill_settings
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from grapebench.records import Retriever
 
 
-_PARTS = ("encode_images", "encode_texts", "fingerprint", "description")
+_PARTS = ("encode_images", "encode_texts")
 
 
 def open_retriever(spec: str | None = None, suite: str = "full") -> Retriever:
@@ -31,7 +32,8 @@ def open_retriever(spec: str | None = None, suite: str = "full") -> Retriever:
     if spec is None:
         return _from_card(_default(suite))
     if registry.is_file_spec(spec):
-        return _construct(registry.resolve("retrievers", spec), {}, Path(spec.rpartition(":")[0]), Path())
+        mechanism, source = registry.resolve("retrievers", spec), registry.source_file(spec)
+        return _construct(mechanism, {}, Path(spec.rpartition(":")[0]), Path(), source)
     if spec.endswith(".toml") or spec in catalog.retriever_names():
         return _from_card(catalog.retriever_card(spec))
     if spec.startswith(HUB):
@@ -63,7 +65,8 @@ def _from_card(loaded: Loaded[RetrieverCard]) -> Retriever:
 
     base = loaded.path.resolve().parent
     mechanism = registry.resolve("retrievers", loaded.card.mechanism, base)
-    return _construct(mechanism, loaded.card.settings, loaded.path, base)
+    source = registry.source_file(loaded.card.mechanism, base)
+    return _construct(mechanism, loaded.card.settings, loaded.path, base, source)
 
 
 def _open_clip(values: dict[str, Any]) -> Retriever:
@@ -72,8 +75,13 @@ def _open_clip(values: dict[str, Any]) -> Retriever:
     return _construct(OpenClip, values, None, Path())
 
 
-def _construct(mechanism: Any, values: dict[str, Any], file: Path | None, base: Path) -> Retriever:
-    """An instance of a mechanism, given those of `settings` and `base` that its constructor takes."""
+def _construct(
+    mechanism: Any, values: dict[str, Any], file: Path | None, base: Path, source: Path | None = None
+) -> Retriever:
+    """An instance of a mechanism, given those of `settings` and `base` that its constructor takes.
+
+    `file` is the one to blame, `source` the Python file that the mechanism was taken from.
+    """
     name = getattr(mechanism, "__name__", repr(mechanism))
     if not inspect.isclass(mechanism):
         raise UserError(f"{name} is no class", file=file, fix="a retriever is a class")
@@ -89,4 +97,4 @@ def _construct(mechanism: Any, values: dict[str, Any], file: Path | None, base: 
     lacking = [part for part in _PARTS if not hasattr(mechanism, part) and not hasattr(made, part)]
     if lacking:
         raise UserError(f"{name} is no retriever: it has no {', '.join(lacking)}", file=file)
-    return cast("Retriever", made)
+    return cast("Retriever", described(made, [values], source))

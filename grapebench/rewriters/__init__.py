@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from grapebench import source_code
 from grapebench.cards import RewriterCard
 from grapebench.datasets.seen import Seen, seen_of, together
 from grapebench.errors import UserError
-from grapebench.files import sha256_file, sha256_json
 from grapebench.records import Query, Rewrite, Rewriter
 from grapebench.rewriters.prompts import Prompt
 from grapebench.rewriters.prompts import load as load_prompt
 from grapebench.rewriters.setup import Setup
 from grapebench.settings import fill_settings
+from grapebench.source_code import source_sha256
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = N
     if registry.is_file_spec(spec):
         mechanism = registry.resolve("rewriters", spec)
         source = Path(spec.rpartition(":")[0]).expanduser()
+        file = registry.source_file(spec)
         made = _construct(mechanism, fill_settings(mechanism, {}, source), setup, None, source)
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", mechanism.__name__).lower()
-        return _loaded(
-            name, made, None, {"class": mechanism.__name__, "source_sha256": sha256_file(source)}, setup, None
-        )
+        told = {"class": mechanism.__name__, "source_sha256": source_sha256(mechanism, file)}
+        return _loaded(name, made, None, told, setup, None, file)
     found = catalog.rewriter_card(spec)
     card, path = found.card, found.path
     _check_fit(card, path, setup)
@@ -81,21 +82,26 @@ def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = N
     prompt = load_prompt(card.prompts, setup.family, path.parent, path, sees=bool(getattr(settings, "image", False)))
     made = _construct(mechanism, settings, setup, prompt, path)
     told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
-    loaded = _loaded(card.name, made, card, told, setup, prompt)
+    file = registry.source_file(card.mechanism, path.parent)
+    loaded = _loaded(card.name, made, card, told, setup, prompt, file)
     return replace(loaded, seen=together(seen, loaded.seen))
 
 
 def _loaded(
-    name: str, made: Any, card: RewriterCard | None, told: dict[str, Any], setup: Setup, prompt: Prompt | None
+    name: str,
+    made: Any,
+    card: RewriterCard | None,
+    told: dict[str, Any],
+    setup: Setup,
+    prompt: Prompt | None,
+    file: Path | None,
 ) -> LoadedRewriter:
-    fingerprint = getattr(made, "fingerprint", None)
-    if fingerprint is None:
-        # Without a word from the class itself: its file, and all that it was given.
-        source = sha256_file(Path(inspect.getfile(type(made))))
-        given = [told.get("settings", {}), prompt.sha256 if prompt else None, setup.suite, setup.family]
-        fingerprint = sha256_json([source, type(made).__qualname__, *given])
-    elif not (isinstance(fingerprint, str) and fingerprint):
-        raise UserError(f"{name}: fingerprint must be a text, not {type(fingerprint).__name__}")
+    given = [told.get("settings", {}), prompt.sha256 if prompt else None, setup.suite, setup.family]
+    fingerprint = source_code.fingerprint(made, name, given, file)
+    asked_as = getattr(made, "asked_as", "")
+    if asked_as and not source_code.own_word(made, "asked_as"):
+        # A class of the user's that inherits from one here: what it changes is in its source.
+        asked_as = source_code.of_source(type(made), given, file, asked_as)
     description = {"name": name, **told, **getattr(made, "description", {}), "fingerprint": fingerprint}
     return LoadedRewriter(
         name=name,
@@ -110,7 +116,7 @@ def _loaded(
         seen=getattr(made, "seen", None),
         samples=getattr(made, "samples", 1),
         combine=getattr(made, "combine", None),
-        asked_as=getattr(made, "asked_as", ""),
+        asked_as=asked_as,
     )
 
 

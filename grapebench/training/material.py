@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grapebench import registry
 from grapebench.errors import UserError
-from grapebench.files import sha256, sha256_file, sha256_json
+from grapebench.files import sha256, sha256_json
 from grapebench.records import Query, Retriever, Task
-from grapebench.registry import is_file_spec
 from grapebench.rewards.reward import open_rewards
 from grapebench.rewriters import LoadedRewriter, open_rewriter
 from grapebench.rewriters.setup import Setup
 from grapebench.rewriters.training_split import SPLIT, training_split
+from grapebench.source_code import source_sha256
 from grapebench.training import policy
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Material:
         return tasks | {
             "retriever": self.retriever.fingerprint,
             "model": engine.model.identity,
-            "reward_files": _file_hashes(self.config.reward.ranks),
+            "reward_files": _sources(self.config.reward.ranks),
         }
 
 
@@ -243,10 +244,12 @@ def spread(queries: tuple[Query, ...], count: int) -> tuple[Query, ...]:
     return tuple(queries[place] for place in places)
 
 
-def _file_hashes(names: Iterable[str]) -> dict[str, str]:
-    """By spec, of the files that rewards of the user's own come from."""
+def _sources(names: Iterable[str]) -> dict[str, str]:
+    """By name, the hash of the source of each reward that is not grapebench's."""
     return {
-        name: sha256_file(Path(name.rpartition(":")[0]).expanduser()) for name in sorted(names) if is_file_spec(name)
+        name: source_sha256(registry.resolve("rewards", name), registry.source_file(name))
+        for name in sorted(names)
+        if name not in registry.BUILTIN["rewards"]
     }
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from grapebench import source_code
 from grapebench.errors import UserError
-from grapebench.files import sha256_file, sha256_json
 from grapebench.records import Gallery, Query, Retriever, Rewrite
 from grapebench.rewriters.captioners.asking import LoadedCaptioner, Picture
 from grapebench.rewriters.captioners.bank import Bank
@@ -55,7 +55,8 @@ def open_captioner(spec: str, setup: Setup) -> LoadedCaptioner:
     base = setup.base or Path()
     if registry.is_file_spec(spec):
         mechanism = registry.resolve("captioners", spec, base)
-        return _open(mechanism.__name__, mechanism, {}, None, setup, base / spec.rpartition(":")[0])
+        source = registry.source_file(spec, base)
+        return _open(mechanism.__name__, mechanism, {}, None, setup, base / spec.rpartition(":")[0], source)
     known = catalog.captioner_names()
     if spec.endswith(".toml") or spec in known:
         return _open_card(str(base / Path(spec).expanduser()) if spec.endswith(".toml") else spec, setup)
@@ -84,14 +85,22 @@ def _open_card(spec: str, setup: Setup) -> LoadedCaptioner:
         prompt.load(card.prompts, path.parent, path),
         dataclasses.replace(setup, base=path.parent),
         path,
+        registry.source_file(card.mechanism, path.parent),
     )
     told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
     return dataclasses.replace(loaded, description=loaded.description | told)
 
 
 def _open(
-    name: str, mechanism: Any, values: dict[str, Any], prompt: CaptionPrompt | None, setup: Setup, file: Path | None
+    name: str,
+    mechanism: Any,
+    values: dict[str, Any],
+    prompt: CaptionPrompt | None,
+    setup: Setup,
+    file: Path | None,
+    source: Path | None = None,
 ) -> LoadedCaptioner:
+    """`file` is the one to blame, `source` the Python file that the mechanism was taken from."""
     from grapebench.settings import fill_settings
 
     if not (inspect.isclass(mechanism) and any(callable(getattr(mechanism, way, None)) for way in _WAYS)):
@@ -111,14 +120,8 @@ def _open(
         raise
     except Exception as error:
         raise UserError(f"{mechanism.__name__} cannot be made: {type(error).__name__}: {error}", file=file) from error
-    fingerprint = getattr(made, "fingerprint", None)
-    if fingerprint is None:
-        # Without a word from the class itself: its file, and all that it was given.
-        source = sha256_file(Path(inspect.getfile(type(made))))
-        given = [values, prompt.sha256 if prompt else None, setup.suite]
-        fingerprint = sha256_json([source, type(made).__qualname__, *given])
-    elif not (isinstance(fingerprint, str) and fingerprint):
-        raise UserError(f"{name}: fingerprint must be a text, not {type(fingerprint).__name__}", file=file)
+    given = [values, prompt.sha256 if prompt else None, setup.suite]
+    fingerprint = source_code.fingerprint(made, name, given, source)
     description = {"name": name, **getattr(made, "description", {}), "fingerprint": fingerprint}
     sampled = bool(getattr(made, "sampled", False))
     return LoadedCaptioner(name, made, fingerprint, description, seed=setup.seed if sampled else None)
