@@ -55,7 +55,9 @@ def _read_gold(path: Path) -> _Gold:
         image = entry.text("image")
         unique.add(image, entry)
         gold.images.append(image)
-        for number, caption in enumerate(entry.texts("caption"), start=1):
+        # An image without captions asks for nothing and is searched all the same.
+        captions = entry.texts("caption") if entry.get("caption") != [] else []
+        for number, caption in enumerate(captions, start=1):
             gold.captions += 1
             gold.names.setdefault(caption, f"{image}#{number}")
             images = gold.by_text.setdefault(caption, [])

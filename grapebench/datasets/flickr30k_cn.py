@@ -6,7 +6,7 @@ File names say little of what is inside: a form is recognised by the first line.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grapebench.datasets import chinese_clip, formats
@@ -65,9 +65,9 @@ def load(place: Place, split: str) -> Dataset:
     is named itself and holds no split's name is the test split's.)
 
     Query ids are `<id>#<n>`, the n-th caption of the image in the order of the file, from 1: of the forms one numbers
-    its captions from 0, others not at all, and in this way their ids agree. The gallery is the images that the captions
-    name, in that order, or the original archive's `ImageSets` list. In Chinese-CLIP's form ids are its own, and
-    the gallery is as `chinese_clip.read` says.
+    its captions from 0, others not at all, and in this way their ids agree. The gallery is the original archive's
+    `ImageSets` list, or the split's own store of images by id, or else the images that the captions name, in that
+    order. In Chinese-CLIP's form ids are its own, and the gallery is as `chinese_clip.read` says.
     """
     path, form = _file(place, split)
     if form is JSON_LINES:
@@ -75,15 +75,24 @@ def load(place: Place, split: str) -> Dataset:
     rows = _rows(path, form)
     captions, how = _plain(rows)
     listing = _image_set(path)
-    images = _listed(listing, rows) if listing else list(dict.fromkeys(row.image for row in rows))
+    store = None if listing else chinese_clip.own_store(split, path.parent, place)
+    if listing:
+        images = _listed(listing, rows)
+    elif store:
+        images = _stored(store, rows)
+        place = replace(place, images=store)
+    else:
+        images = list(dict.fromkeys(row.image for row in rows))
     counts: dict[str, int] = {}
     queries = []
     for row, caption in zip(rows, captions, strict=True):
         counts[row.image] = counts.get(row.image, 0) + 1
         queries.append(Query(f"{row.image}#{counts[row.image]}", caption, (row.image,), language="zh"))
-    notes = (f"the form read is {form.shown}{how}", *formats.caption_notes(captions))
+    notes = [f"the form read is {form.shown}{how}", *formats.caption_notes(captions)]
+    if store:
+        notes.append(f"the gallery is that of {chinese_clip.shown(store)}")
     gallery = Gallery(tuple(images), place.pictures({image: f"{image}.jpg" for image in images}))
-    return Dataset(tuple(queries), gallery, (path, listing) if listing else (path,), notes)
+    return Dataset(tuple(queries), gallery, (path, listing) if listing else (path,), tuple(notes))
 
 
 def _file(place: Place, split: str) -> tuple[Path, Form]:
@@ -199,8 +208,18 @@ def _listed(listing: Path, rows: list[Row]) -> list[str]:
         if image := line.text.strip().removesuffix(".jpg"):
             unique.add(image, line)
             images.append(image)
+    _refuse_strangers(rows, images, listing)
+    return images
+
+
+def _stored(store: Path, rows: list[Row]) -> list[str]:
+    images = list(chinese_clip.image_ids(store))
+    _refuse_strangers(rows, images, store)
+    return images
+
+
+def _refuse_strangers(rows: list[Row], images: list[str], source: Path) -> None:
     known = set(images)
     for row in rows:
         if row.image not in known:
-            raise row.line.error(f"the image {row.image!r} is not in {listing}")
-    return images
+            raise row.line.error(f"the image {row.image!r} is not in {source}")

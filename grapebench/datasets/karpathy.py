@@ -35,7 +35,8 @@ def load(place: Place, split: str, dataset: str, captions: int | None = None, re
         image = PurePosixPath(name).stem
         unique.add(image, entry)
         files[image] = f"{entry.text('filepath')}/{name}" if "filepath" in entry.value else name
-        sentences = entry.inners("sentences")
+        # One without sentences asks for nothing and is searched all the same.
+        sentences = entry.inners("sentences") if entry.get("sentences") != [] else []
         held += len(sentences)
         queries += [
             Query(f"{image}#{number}", sentence.text("raw"), (image,))

@@ -47,7 +47,8 @@ def load(
 
     A query is the text of a row's `columns`, equal ones only once. Rows in other `languages` are left out, and with
     `main_only` those whose picture is not their page's main one. The id of an image is the hex MD5 of its `image_url`,
-    that of a query `<image>#<language>#<n>`, n from 1. An image that several rows have is in the gallery once.
+    that of a query `<image>#<language>#<n>`, n from 1. An image that several rows have is in the gallery once, and one
+    whose rows have no text is in it too.
     """
     if strange := [column for column in columns if column not in COLUMNS]:
         raise UserError(f"WIT has no column {strange[0]!r}", fix=f"there is: {', '.join(COLUMNS)}")
@@ -66,12 +67,12 @@ def load(
             aside += 1
             continue
         text = "\n".join(dict.fromkeys(filter(None, (row.values[column].strip() for column in columns))))
+        image = row.image
+        texts[image] += bool(text)
         if not text:
             blank += 1
             continue
-        image = row.image
         numbers[image, language] += 1
-        texts[image] += 1
         name = f"{image}#{language}#{numbers[image, language]}"
         queries.append(Query(name, text, (image,), language=language, source=row.values["page_url"]))
     if strangers := [language for language in languages if language not in spoken]:
@@ -81,7 +82,7 @@ def load(
         raise UserError("no row is left to ask", file=files[0])
     notes = [f"{aside} rows of other than main images are left out"] if aside else []
     if blank:
-        notes.append(f"{blank} rows without text are left out")
+        notes.append(f"{blank} rows without text ask for nothing; their images are searched")
     if shared := sum(count > 1 for count in texts.values()):
         notes.append(f"{shared} images have several texts")
     gallery = Gallery(tuple(texts), place.pictures({image: f"{image}.jpg" for image in texts}))

@@ -136,7 +136,8 @@ def test_a_retriever_that_inherits_its_fingerprint(place: Path, arguments: Argum
     edit(
         place / "retriever.py",
         "class Words(Base):\n    pass",
-        "class Words(Base):\n    def encode_texts(self, texts):\n        return Base().encode_texts(['red'] * len(texts))",
+        "class Words(Base):\n    def encode_texts(self, texts):\n"
+        "        return Base().encode_texts(['a' for _ in texts])",
     )
     assert main(arguments("--out", "out")) == 0
     first, second = two(place)

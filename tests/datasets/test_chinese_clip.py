@@ -10,6 +10,7 @@ from grapebench.datasets import chinese_clip
 from grapebench.datasets.place import Place
 from grapebench.errors import UserError
 from tests.datasets import forms
+from tests.datasets.images.conftest import WRITERS
 
 ROWS: list[Any] = [
     {"text_id": 8428, "text": "高级感托特包", "image_ids": [1076345, 517602, 1076345]},
@@ -62,6 +63,63 @@ def test_each_split_has_its_own_images(tmp_path: Path) -> None:
     for split, image in (("train", "1"), ("val", "2"), ("valid", "2")):
         gallery = chinese_clip.load(Place.of(tmp_path), split).gallery
         assert gallery.ids == (image,) and gallery.images.read(image)[:3] == split[:3].encode()
+
+
+ALL = {"1": b"one", "2": b"two", "3": b"three", "4": b"four", "5": b"five", "6": b"six"}
+FOUR: list[Any] = [{"text_id": n, "text": "包", "image_ids": [n]} for n in (4, 2, 3, 1)]
+
+
+@pytest.mark.parametrize("named", [".", "lmdb/test", "lmdb/test/imgs", "lmdb/test/imgs/data.mdb"])
+def test_the_gallery_is_that_of_an_lmdb_alone(tmp_path: Path, named: str) -> None:
+    write(tmp_path, FOUR)
+    forms.write_lmdb(tmp_path, "test", ALL)
+    dataset = chinese_clip.load(Place(tmp_path, tmp_path / named), "test")
+    assert len(dataset.queries) == 4
+    assert {image: dataset.gallery.images.read(image) for image in dataset.gallery.ids} == ALL
+    assert dataset.gallery.ids == tuple(sorted(ALL))
+    assert "the gallery is that of test/imgs" in dataset.notes
+
+
+def test_an_lmdb_beside_the_texts_says_the_gallery_of_pictures_elsewhere(tmp_path: Path) -> None:
+    write(tmp_path, FOUR)
+    forms.write_lmdb(tmp_path, "test", ALL)
+    (tmp_path / "photos").mkdir()
+    for image in (*ALL, "7", "8"):
+        (tmp_path / "photos" / f"{image}.jpg").write_bytes(b"photo")
+    gallery = chinese_clip.load(Place(tmp_path, tmp_path / "photos"), "test").gallery
+    assert len(gallery) == 6 and gallery.images.read("5") == b"photo"
+
+
+@pytest.mark.parametrize("name", ["imgs.tsv", "bags"])
+def test_a_store_of_ids_that_is_named_is_the_gallery(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "texts", FOUR)
+    if name == "imgs.tsv":
+        forms.write_imgs_tsv(tmp_path, "test", ALL)
+        (tmp_path / "test_imgs.tsv").rename(tmp_path / name)
+    else:
+        forms.write_lmdb(tmp_path, "test", ALL)
+        (tmp_path / "lmdb" / "test" / "imgs").rename(tmp_path / name)
+    gallery = chinese_clip.load(Place(tmp_path / "texts", tmp_path / name), "test").gallery
+    assert sorted(gallery.ids) == sorted(ALL) and gallery.images.read("6") == b"six"
+
+
+def test_the_store_of_another_split_says_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "texts", FOUR)
+    forms.write_lmdb(tmp_path, "valid", ALL)
+    place = Place(tmp_path / "texts", tmp_path / "lmdb" / "valid" / "imgs")
+    assert chinese_clip.load(place, "test").gallery.ids == ("4", "2", "3", "1")
+    write(tmp_path / "texts", FOUR, "valid")
+    assert len(chinese_clip.load(place, "val").gallery) == 6
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_pictures_by_name_may_be_those_of_more_splits(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "texts", FOUR)
+    files = {f"all/{image}.jpg": data for image, data in ALL.items()}
+    photos = WRITERS[kind](tmp_path / f"photos.{kind}", files)
+    dataset = chinese_clip.load(Place(tmp_path / "texts", photos), "test")
+    assert dataset.gallery.ids == ("4", "2", "3", "1") and dataset.gallery.images.read("4") == b"four"
+    assert "the gallery is the images of the texts" in dataset.notes
 
 
 def test_pictures_of_a_folder_serve_as_well(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_half_of_the_blind_form_is_said(tmp_path: Path) -> None:
     [
         ({"image": PANDA, "caption": ["牛"]}, f"image '{PANDA}' occurs twice, first on line 2"),
         ({"image": COW, "caption": "牛"}, "'caption' must be a list of strings"),
-        ({"image": COW, "caption": []}, "'caption' must be a list of strings"),
+        ({"image": COW, "caption": {}}, "'caption' must be a list of strings"),
         ({"image": 5, "caption": ["牛"]}, "'image' must be a string, found a number (5)"),
         ({"caption": ["牛"]}, "the key 'image' is missing"),
         ("a list of texts", "must be an object"),
@@ -205,3 +205,9 @@ def test_other_categories_have_no_group() -> None:
 )
 def test_the_category_is_the_folder_of_the_image(path: str, category: str) -> None:
     assert category_of(path) == category
+
+
+def test_an_image_without_captions_is_searched(tmp_path: Path) -> None:
+    write(tmp_path / "test.json", [{"image": COW, "caption": ["草地"]}, {"image": "1-panda/p.jpg", "caption": []}])
+    dataset = cvlue.load(Place.of(tmp_path), "test")
+    assert dataset.gallery.ids == (COW, "1-panda/p.jpg") and len(dataset.queries) == 1

@@ -149,7 +149,7 @@ def test_the_name_has_only_to_hold_the_splits(tmp_path: Path) -> None:
     path = write(tmp_path, COMMA, "flickr30k_cn_test.jpg-comma.txt")
     write(tmp_path, NUMBERED, "flickr30k_cn_val.txt")
     write(tmp_path, "what test files there are\n", "README.test.txt")
-    write(tmp_path, "11\t" + "A" * 200, "test_imgs.tsv")
+    write(tmp_path, f"11\t{'A' * 200}\n22\t{'A' * 200}\n", "test_imgs.tsv")
     assert load(tmp_path).files == (path,)
 
 
@@ -204,3 +204,24 @@ def test_a_missing_split_names_the_file(tmp_path: Path) -> None:
     write(tmp_path, COMMA)
     with pytest.raises(UserError, match="flickr30k_cn_val.txt: the file is missing; any name that holds 'val' will do"):
         load(tmp_path, "val")
+
+
+@pytest.mark.parametrize("store", ["tsv", "lmdb"])
+def test_the_splits_own_store_of_images_is_the_gallery(tmp_path: Path, store: str) -> None:
+    (tmp_path / "flickr_test.txt").write_text("11.jpg,一只狗\n12.jpg,一只猫\n", encoding="utf-8")
+    write = forms.write_imgs_tsv if store == "tsv" else forms.write_lmdb
+    write(tmp_path, "test", {"10": b"ten" * 99, "11": b"eleven" * 99, "12": b"x" * 99})
+    dataset = flickr30k_cn.load(Place.of(tmp_path), "test")
+    assert sorted(dataset.gallery.ids) == ["10", "11", "12"] and dataset.gallery.images.read("10") == b"ten" * 99
+    assert len(dataset.queries) == 2
+    (tmp_path / "flickr_test.txt").write_text("11.jpg,一只狗\n13.jpg,一只猫\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"flickr_test\.txt:2: the image '13' is not in "):
+        flickr30k_cn.load(Place.of(tmp_path), "test")
+
+
+def test_a_folder_of_all_pictures_is_not_the_gallery(tmp_path: Path) -> None:
+    (tmp_path / "flickr_test.txt").write_text("11.jpg,一只狗\n12.jpg,一只猫\n", encoding="utf-8")
+    (tmp_path / "images").mkdir()
+    for image in range(10, 20):
+        (tmp_path / "images" / f"{image}.jpg").write_bytes(b"x")
+    assert flickr30k_cn.load(Place.of(tmp_path), "test").gallery.ids == ("11", "12")

@@ -89,7 +89,7 @@ def test_images_lie_in_their_folders_or_anywhere(tmp_path: Path) -> None:
     [
         (record(9, "dev", ["A"]), "'split' must be one of train, restval, val, test, found 'dev'"),
         (RECORDS[1], "image 'COCO_val2014_000000000001' occurs twice, first on line 3"),
-        (record(9, "test", []), "'sentences' must be a list of objects, found a list ([])"),
+        (record(9, "test", [], sentences={}), "'sentences' must be a list of objects, found an object ({})"),
         (record(9, "test", ["A"], sentences=["A"]), "'sentences' must be a list of objects"),
         (record(9, "test", ["A"], sentences=[{"tokens": ["a"]}]), "the key 'raw' is missing"),
         (record(9, "test", ["A"], filename=None), "'filename' must be a string, found null"),
@@ -130,3 +130,9 @@ def test_the_miniature_is_read_with_its_pictures(tmp_path: Path, task: str) -> N
     assert len(dataset.queries) == 60 and len(dataset.gallery) == 12
     assert dataset.gallery.images.missing(dataset.gallery.ids) == []
     assert all(dataset.gallery.images.read(image)[1:4] == b"PNG" for image in dataset.gallery.ids)
+
+
+def test_an_image_without_sentences_is_searched(tmp_path: Path) -> None:
+    write(tmp_path, [record(1, "test", ["A cow."]), record(2, "test", []), record(3, "val", [])])
+    dataset = karpathy.load(Place.of(tmp_path), "test", dataset="coco")
+    assert len(dataset.gallery) == 2 and len(dataset.queries) == 1

@@ -55,6 +55,24 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         urban1k.load(Place.of(tmp_path), "test")
 
 
+def test_an_image_without_a_caption_is_searched(tmp_path: Path) -> None:
+    write(tmp_path, {"7.txt": "A street.", "12.txt": "A park."})
+    (tmp_path / "image").mkdir()
+    for name in ("7.jpg", "12.png", "2.jpg", "1.jpg"):
+        (tmp_path / "image" / name).write_bytes(name.encode())
+    dataset = urban1k.load(Place.of(tmp_path), "test")
+    assert dataset.gallery.ids == ("12", "7", "1", "2") and dataset.gallery.images.read("1") == b"1.jpg"
+    assert dataset.notes[-1] == "2 images have no caption and are searched all the same"
+
+
+def test_images_elsewhere_may_be_those_of_more(tmp_path: Path) -> None:
+    write(tmp_path / "texts", {"7.txt": "A street."})
+    (tmp_path / "photos").mkdir()
+    for name in ("7.jpg", "8.jpg"):
+        (tmp_path / "photos" / name).write_bytes(name.encode())
+    assert urban1k.load(Place(tmp_path / "texts", tmp_path / "photos"), "test").gallery.ids == ("7",)
+
+
 @pytest.mark.parametrize("split", ["test", "val"])
 def test_the_miniature_is_read_with_its_pictures(tmp_path: Path, split: str) -> None:
     forms.miniature("urban1k", tmp_path, split, images=5)

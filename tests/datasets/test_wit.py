@@ -50,13 +50,17 @@ def test_rows_that_are_not_asked_are_counted(tmp_path: Path) -> None:
     rows = [wit_row(HALF_DOME, "Half Dome."), wit_row(YAK, "The yak.", main="False"), wit_row(YAK, " \n", "\t")]
     write_wit(tmp_path / NAME, rows)
     place = Place.of(tmp_path)
-    assert wit.load(place, "test").notes == (
+    main = wit.load(place, "test")
+    assert len(main.queries) == 1
+    assert main.gallery.ids == (md5(HALF_DOME), md5(YAK)), "a row without text has an image all the same"
+    assert main.notes == (
         "1 rows of other than main images are left out",
-        "1 rows without text are left out",
+        "1 rows without text ask for nothing; their images are searched",
     )
     every = wit.load(place, "test", main_only=False)
     assert [query.text for query in every.queries] == ["Half Dome.", "The yak."]
-    assert every.notes == ("1 rows without text are left out",)
+    assert every.gallery.ids == (md5(HALF_DOME), md5(YAK))
+    assert every.notes == ("1 rows without text ask for nothing; their images are searched",)
 
 
 def test_languages_and_columns_can_be_chosen(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ compared with what is there, never opened.
 
 from __future__ import annotations
 
-from grapebench.datasets.images.containers import Container, open_container
+from grapebench.datasets.images.containers import Container, holds_ids, open_container
 from grapebench.datasets.images.matching import EXTENSIONS
 from grapebench.datasets.images.pictures import Pictures
 
-__all__ = ["EXTENSIONS", "Container", "Pictures", "open_container"]
+__all__ = ["EXTENSIONS", "Container", "Pictures", "holds_ids", "open_container"]

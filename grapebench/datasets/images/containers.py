@@ -71,6 +71,20 @@ def open_container(path: Path) -> Container:
     raise UserError("images cannot be read from this file", file=path, fix=f"name {known}")
 
 
+def holds_ids(path: Path) -> bool:
+    """Whether images lie there by id, as in a TSV or an LMDB; False for whatever else is there, or nothing."""
+    if path.is_dir():
+        return any((path / name).is_file() for name in _LMDB_FILES)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    return head[_LMDB_AT:].startswith(_LMDB_MAGIC) or (
+        not head.startswith(b"PK") and not _is_tar(head) and _is_tsv(head)
+    )
+
+
 def _compressed(path: Path, by: str) -> UserError:
     """Compressed as a whole it cannot be read from the middle."""
     what = f"the archive is compressed with {by} and cannot be read in place"
