@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error, sha256
 from grapebench.registry import unknown_name
+from grapebench.text import decoded
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -116,11 +117,7 @@ def _load(model: type[CardT], noun: str, spec: str, place: Path) -> Loaded[CardT
 
 
 def _parse(data: bytes, path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UserError("is not UTF-8", file=path, line=line, fix="save it in UTF-8") from error
+    text = decoded(data, path)
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

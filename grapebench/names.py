@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from urllib.parse import quote
-
-from grapebench.errors import UserError
+from urllib.parse import quote, unquote
 
 
 def composed(name: str) -> str:
@@ -33,24 +31,34 @@ class Spellings:
 
 
 def written(name: str) -> str:
-    """An id as it stands in a TREC file: one that holds white space in percent-encoding (`photo%201.png`), others as
-    they are, even where they hold a `%`."""
-    if not any(letter.isspace() for letter in name):
-        return name
+    """An id as it stands in a TREC file: with the percent-encoding of its white space and of `%` (`photo%201.png`)
+    where it holds white space, or looks like an id that was written so; any other as it is."""
+    return _encoded(name) if _needs(name) else name
+
+
+def read_back(text: str) -> str:
+    """The id that `written` wrote so. The two are each other's inverse."""
+    name = _decoded(text)
+    return name if name is not None and _needs(name) else text
+
+
+def _needs(name: str) -> bool:
+    if "%" not in name:
+        return bool(name) and name.split() != [name]
+    inner = _decoded(name)
+    return name.split() != [name] or (inner is not None and _needs(inner))
+
+
+def _encoded(name: str) -> str:
     return "".join(quote(letter, safe="") if letter.isspace() or letter == "%" else letter for letter in name)
 
 
-def read_back(known: Iterable[str]) -> dict[str, str]:
-    """Of known ids, those that TREC files write otherwise, by what stands there."""
-    return {form: name for name in known if (form := written(name)) != name}
-
-
-def check_writable(names: Iterable[str], noun: str) -> None:
-    """Raises UserError for ids that no TREC file can hold: an empty one, and two that would stand there as one."""
-    known = frozenset(names)
-    if "" in known:
-        raise UserError(f"the id of a {noun} is empty")
-    for form, name in read_back(known).items():
-        if form in known:
-            what = f"the {noun}s {name!r} and {form!r} cannot be told apart in a TREC file, which has no white space"
-            raise UserError(what, fix="rename one of them")
+def _decoded(text: str) -> str | None:
+    """What `_encoded` makes `text` of; None where it makes that of nothing, or where nothing is encoded in it."""
+    if "%" not in text:
+        return None
+    try:
+        name = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return None
+    return name if name != text and _encoded(name) == text else None

@@ -143,7 +143,7 @@ def test_a_file_cut_short(tmp_path: Path) -> None:
 def test_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "demo.toml"
     path.write_bytes(CARD.replace("A demonstration", "Für Übungen").encode("latin-1"))
-    with pytest.raises(UserError, match=r"demo\.toml:3: is not UTF-8"):
+    with pytest.raises(UserError, match=r"demo\.toml:3: not UTF-8"):
         catalog.task_card(str(path))
 
 

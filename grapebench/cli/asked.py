@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,6 +71,14 @@ def load(
 
     place = None if data is None else Place.of(data.expanduser())
     return load_task(card, suite, split, place, images=images, protocol=protocol, options=_options(card, languages))
+
+
+def among(task: Task, every: Task) -> Task:
+    """The task, knowing what it does not ask of `every` query that its files hold."""
+    asked = {query.id for query in task.queries}
+    others = {query.id for query in every.queries} | every.dataset.unasked
+    unasked = (task.dataset.unasked | others) - asked
+    return replace(task, dataset=replace(task.dataset, unasked=unasked))
 
 
 def _options(card: TaskCard, languages: str | None) -> dict[str, Any] | None:

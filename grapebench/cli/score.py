@@ -29,7 +29,10 @@ def score(
     from grapebench.evaluation.score import score_run
     from grapebench.evaluation.trec import read_run
 
-    loaded = asked.load(catalog.task_card(task).card, suite, split, data, protocol, languages, images=False)
+    card = catalog.task_card(task).card
+    loaded = asked.load(card, suite, split, data, protocol, languages, images=False)
+    if languages is not None:
+        loaded = asked.among(loaded, asked.load(card, suite, split, data, protocol, None, images=False))
     found = score_run(loaded, read_run(run))
     if json:
         _print_json(found, run)
@@ -95,7 +98,7 @@ def _remarks(found: Score) -> list[str]:
         (found.queries_without_lines, "queries have no line in the run: each is a miss"),
         (found.queries_without_positive, "queries have lines but none of their positives: each is a miss"),
         (found.queries_tied, "queries have ties with their positive: the others are ranked above it"),
-        (found.unasked_lines, "lines are of queries that the protocol does not ask: left out"),
+        (found.unasked_lines, "lines are of queries that are not asked: left out"),
         (found.excluded_lines, "lines name an image excluded by the protocol: left out"),
     )
     return remarks + [f"{number:,} {what}" for number, what in counts if number]

@@ -162,6 +162,8 @@ def _check_ids(dataset: Dataset, place: Place) -> None:
     if gallery.categories and len(gallery.categories) != len(gallery):
         what = f"{len(gallery.categories)} categories for {len(gallery)} images"
         raise UserError(what, file=place.annotations)
+    if "" in index or any(not query.id for query in dataset.queries):
+        raise UserError("a query or an image has an empty id", file=place.annotations)
     if len({query.id for query in dataset.queries}) < len(dataset.queries):
         raise UserError("a query id occurs twice", file=place.annotations)
     for query in dataset.queries:

@@ -138,7 +138,7 @@ def _first_line(path: Path) -> str | None:
 def _unknown(path: Path) -> UserError:
     if path.stat().st_size == 0:
         return UserError("the file is empty", file=path, line=1)
-    if "\ufffd" in (_first_line(path) or ""):
+    if not {"\ufffd", "\0"}.isdisjoint(_first_line(path) or ""):
         formats.read_text(path)  # says what is not UTF-8, and where
     forms = "; ".join(form.shown for form in FORMS)
     return UserError(f"the first line is in none of the forms of captions that are known: {forms}", file=path, line=1)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from grapebench.errors import UserError
-from grapebench.files import explain_os_error
+from grapebench.text import lines_of
+from grapebench.text import read_text as read_text
 
 
 class Place(Protocol):
@@ -147,30 +148,10 @@ def encodable(text: str) -> bool:
     return True
 
 
-def read_text(path: Path) -> str:
-    """A whole UTF-8 file. UserError where it is missing, unreadable or in another encoding."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError("the file is missing", file=path) from error
-    except OSError as error:
-        raise explain_os_error(error, path) from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        bad = error.object[error.start]
-        line = error.object.count(b"\n", 0, error.start) + 1
-        fix = "convert it, for example with: iconv -t UTF-8"
-        raise UserError(f"not UTF-8 (byte 0x{bad:02x})", file=path, line=line, fix=fix) from error
-
-
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a UTF-8 file. Only line feeds end a line: captions may hold other Unicode line separators."""
-    texts = read_text(path).split("\n")
-    if texts[-1] == "":
-        texts.pop()
-    for number, text in enumerate(texts, start=1):
-        yield Line(path, number, text.removesuffix("\r"))
+    """The lines of a UTF-8 file, as `text.lines_of` has them."""
+    for number, text in enumerate(lines_of(read_text(path)), start=1):
+        yield Line(path, number, text)
 
 
 def read_json(path: Path) -> Any:

@@ -19,6 +19,10 @@ _URL = re.compile(r"\[(?:https?|ftp)://[^\s\[\]]+[ \t]*([^\[\]\n]*)\]")
 # A link to a picture, a category or another language shows nothing where it stands.
 _UNSHOWN = re.compile(r"\s*(?:(?i:file|image|category)\s*:|[a-z]{2,3}(?:-[a-z]+)*:[^|]*$)")
 _CATEGORY = re.compile(r"Category:\S")
+# Lines of links whose brackets are gone: a category, or a picture with the name of its file.
+_BARE = re.compile(
+    r"^[ \t]*(?:Category:\S|(?i:image|file)[ \t]*:[^\n|]*\.(?i:jpe?g|png|gif|svg|tiff?|bmp|webp)\b)[^\n]*(?:\n|$)", re.M
+)
 _OTHER_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]+)*:\S")
 _ATTRIBUTES = re.compile(r"\s*(?:[\w-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[\w%#.]+)\s*)+\|")
 _QUOTES = re.compile("'{2,}")
@@ -133,6 +137,7 @@ _STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("tables", _tables),
     ("links", _links),
     ("categories", _page_end),
+    ("bare links", lambda text: _BARE.sub("", text)),
     ("bold and italics", _quotes),
     ("headings", lambda text: _HEADING.sub(r"\2", text)),
     ("lists", lambda text: _LIST.sub("", text)),

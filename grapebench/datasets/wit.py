@@ -23,6 +23,7 @@ from grapebench.datasets.place import Place
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error
 from grapebench.records import Dataset, Gallery, Query
+from grapebench.text import without_mark
 
 COLUMNS = (
     "language", "page_url", "image_url", "page_title", "section_title", "hierarchical_section_title",
@@ -149,6 +150,8 @@ def _rows_of(path: Path) -> Iterator[Row]:
         for values in reader:
             if line == 1 and tuple(values) != COLUMNS:
                 raise UserError("the first line does not name the 17 columns of WIT", file=path, line=1)
+            if not values:
+                continue
             if len(values) != len(COLUMNS):
                 raise UserError(f"expected {len(COLUMNS)} columns, found {len(values)}", file=path, line=line)
             if line > 1:
@@ -172,7 +175,7 @@ def _lines(path: Path) -> Iterator[str]:
                 for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), start=1):
                     if len(line) > LONGEST:
                         raise UserError(f"a line of more than {LONGEST >> 20} MiB", file=path, line=number)
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    yield (without_mark(line, path) if number == 1 else line).decode()
     except UnicodeDecodeError as error:
         what = f"not UTF-8 (byte 0x{error.object[error.start]:02x})"
         raise UserError(what, file=path, line=number, fix="convert it, for example with: iconv -t UTF-8") from error

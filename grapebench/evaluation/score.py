@@ -14,6 +14,7 @@ from grapebench.evaluation.figures import Places, figures, query_sheet
 from grapebench.evaluation.protocols import graded_images, protocol_named, require_categories
 from grapebench.evaluation.search import categories, grade_ranks
 from grapebench.evaluation.trec import Run
+from grapebench.names import Spellings, read_back
 from grapebench.records import Task
 
 _UNKNOWN, _UNASKED = -1, -2
@@ -42,7 +43,8 @@ class Score:
     excluded_lines: int
     """Lines that named an excluded image (CIRR: the reference) and were left out."""
     unasked_lines: int
-    """Lines of queries that the files hold and the protocol does not ask, left out too."""
+    """Lines of queries that the files hold and that are not asked (the protocol's doing, or their language's), left out
+    too."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,8 @@ def _refuse_unlabelled(task: Task) -> None:
 
 def _translate(run: Run, places: np.ndarray, names: tuple[str, ...], index: dict[str, int], noun: str) -> np.ndarray:
     """Places in the run's own list of names to places in the task, `(rows,)` int64."""
-    table = np.array([index.get(name, _UNKNOWN) for name in names], dtype=np.int64)
+    spelled = Spellings(index)
+    table = np.array([_place(name, index, spelled) for name in names], dtype=np.int64)
     found: np.ndarray = table[places]
     if (table == _UNKNOWN).any():
         row = int(np.argmax(found == _UNKNOWN))
@@ -242,7 +245,18 @@ def _translate(run: Run, places: np.ndarray, names: tuple[str, ...], index: dict
         more = f", nor are {strangers - 1:,} others" if strangers > 1 else ""
         what = f"{names[places[row]]!r} is no {noun}{more}"
         raise UserError(what, file=run.path, line=row + 1, fix="is the run of another task, split or protocol?")
+    for place, count in zip(*np.unique(table[table >= 0], return_counts=True), strict=True):
+        if count > 1:
+            one, other, *_ = [name for name, where in zip(names, table, strict=True) if where == place]
+            what = f"{one!r} and {other!r} are both the {noun} {next(key for key in index if index[key] == place)!r}"
+            raise UserError(what, file=run.path)
     return found
+
+
+def _place(name: str, index: dict[str, int], spelled: Spellings) -> int:
+    """By the id that `names.written` wrote so, or by the name itself, in whichever Unicode form."""
+    ways = (spelled(way) for way in (read_back(name), name))
+    return next((index[way] for way in ways if way in index), _UNKNOWN)
 
 
 def _contained(pairs: np.ndarray, wanted: np.ndarray) -> np.ndarray:

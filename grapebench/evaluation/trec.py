@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import math
+import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,8 +19,11 @@ import numpy as np
 
 from grapebench.errors import UserError
 from grapebench.files import atomic_file, explain_os_error
+from grapebench.names import written
+from grapebench.text import without_mark
 
 CHUNK = 10_000
+_RUN = "query Q0 image rank score tag"
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,20 @@ def read_run(path: Path) -> Run:
     """
     queries, images = _Numbers(), _Numbers()
     query, image, score = array("i"), array("i"), array("d")
+    blank = sys.maxsize
+    """The first of the blank lines that may be the file's last."""
     with _opened(path) as file:
         for first in itertools.count(1, CHUNK):
             rows = [line.split() for line in itertools.islice(file, CHUNK)]
             if not rows:
                 break
+            while rows and not rows[-1]:
+                rows.pop()
+                blank = min(blank, first + len(rows))
+            if not rows:
+                continue
+            if blank < first:
+                raise UserError(_columns(6, _RUN, 0), file=path, line=blank)
             names, _, found, _, values, _ = _transposed(rows, path, first)
             query.extend(map(queries.__getitem__, names))
             image.extend(map(images.__getitem__, found))
@@ -81,12 +94,12 @@ def write_run(
     """Write the best images of each query; `.gz` compresses, the same input always to the same bytes.
 
     `columns` and `scores` are `(queries, k)`, best first: places in `images` and their similarities. A negative
-    column stands for no image. Scores are written so that they read back as the same numbers.
+    column stands for no image. Scores are written so that they read back as the same numbers, ids that hold white space
+    as `names.written` has them.
     """
     if columns.shape != scores.shape or len(columns) != len(queries):
         raise ValueError(f"shapes differ: {len(queries)} queries, columns {columns.shape}, scores {scores.shape}")
-    for name in (*queries, *images, tag):
-        _refuse_spaces(name)
+    queries, images = [_id(name) for name in queries], [_id(name) for name in images]
     form = ".9g" if scores.dtype == np.float32 else ".17g"
     lines = [f" Q0 %s {rank} %{form} {tag.replace('%', '%%')}\n" for rank in range(1, columns.shape[1] + 1)]
     rows = zip(queries, columns.tolist(), scores.tolist(), strict=True)
@@ -106,8 +119,10 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     """
     found: dict[str, dict[str, int]] = {}
     with _opened(path) as file:
-        for line, text in enumerate(file, start=1):
-            row = text.split()
+        lines = [text.split() for text in file]
+        while lines and not lines[-1]:
+            lines.pop()
+        for line, row in enumerate(lines, start=1):
             if len(row) != 4:
                 raise UserError(_columns(4, "query iteration image relevance", len(row)), file=path, line=line)
             query, image = (_decode(name, path, line) for name in (row[0], row[2]))
@@ -127,9 +142,7 @@ def write_qrels(path: Path, positives: Mapping[str, Iterable[str]]) -> None:
     with _writing(path) as file:
         for query, images in positives.items():
             for image in images:
-                _refuse_spaces(query)
-                _refuse_spaces(image)
-                file.write(f"{query} 0 {image} 1\n")
+                file.write(f"{_id(query)} 0 {_id(image)} 1\n")
 
 
 @contextlib.contextmanager
@@ -139,8 +152,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             if file.peek(2)[:2] == b"\x1f\x8b":
                 with gzip.open(file) as inner:
+                    _pass_mark(inner, path)  # type: ignore[arg-type]
                     yield inner  # type: ignore[misc]
             else:
+                _pass_mark(file, path)
                 yield file
     except FileNotFoundError as error:
         raise UserError("the file is missing", file=path) from error
@@ -148,6 +163,11 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise UserError(f"the gzip file is damaged or broken off ({error})", file=path) from error
     except OSError as error:
         raise explain_os_error(error, path) from error
+
+
+def _pass_mark(file: io.BufferedReader, path: Path) -> None:
+    head = file.peek(4)[:4]
+    file.read(len(head) - len(without_mark(head, path)))
 
 
 @contextlib.contextmanager
@@ -173,7 +193,7 @@ def _transposed(rows: list[list[bytes]], path: Path, first: int) -> list[tuple[b
     """Six columns; `first` is the line of the first row."""
     for line, row in enumerate(rows, start=first):
         if len(row) != 6:
-            raise UserError(_columns(6, "query Q0 image rank score tag", len(row)), file=path, line=line)
+            raise UserError(_columns(6, _RUN, len(row)), file=path, line=line)
     return list(zip(*rows, strict=True))
 
 
@@ -232,6 +252,7 @@ def _refuse_repeated(run: Run) -> None:
                 raise UserError(f"{pair} occur twice, first on line {first + 1}", file=run.path, line=row + 1)
 
 
-def _refuse_spaces(name: str) -> None:
-    if len(name.split()) != 1 or name != name.strip():
-        raise UserError(f"the id {name!r} cannot stand in a TREC file: it is empty or holds white space")
+def _id(name: str) -> str:
+    if not name:
+        raise UserError("an empty id cannot stand in a TREC file")
+    return written(name)

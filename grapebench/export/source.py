@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from grapebench.errors import UserError
 from grapebench.evaluation.trec import read_run
 from grapebench.leaderboard import store
 from grapebench.leaderboard.results import Result
+from grapebench.names import read_back
 from grapebench.paths import results_dir
 from grapebench.records import Task
 
@@ -83,6 +84,7 @@ def scored(
     if not path.is_file():
         raise UserError("this published result lacks the file", file=path, fix="its command makes the whole result")
     run = read_run(path)
+    run = replace(run, queries=tuple(map(read_back, run.queries)), images=tuple(map(read_back, run.images)))
     answered, wanted = set(run.queries), set(asked)
     for what, names in (
         ("no answer for", [one for one in asked if one not in answered]),

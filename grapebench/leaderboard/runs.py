@@ -15,6 +15,7 @@ from grapebench.leaderboard import artifacts
 from grapebench.leaderboard.board import comparable
 from grapebench.leaderboard.results import REWRITES_FILE, RUN_FILE
 from grapebench.leaderboard.store import Stored, folder_of
+from grapebench.names import read_back
 
 Found = tuple[tuple[str, float], ...]
 """Images and their scores, best first."""
@@ -42,8 +43,8 @@ def best(run: Run, depth: int) -> dict[str, Found]:
     ends = np.minimum(np.searchsorted(queries, np.arange(len(run.queries)), side="right"), starts + depth)
     images, scores = run.image[order], run.score[order]
     return {
-        query: tuple(
-            (run.images[image], score)
+        read_back(query): tuple(
+            (read_back(run.images[image]), score)
             for image, score in zip(images[start:end].tolist(), scores[start:end].tolist(), strict=True)
         )
         for query, start, end in zip(run.queries, starts.tolist(), ends.tolist(), strict=True)

@@ -13,6 +13,7 @@ from grapebench.errors import UserError
 from grapebench.files import sha256_json, write_text
 from grapebench.paths import cache_dir
 from grapebench.retrieval.weights import checkpoint_in, file_hash, folder_hashes
+from grapebench.text import decoded
 
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
@@ -44,7 +45,7 @@ def local_checkpoint(folder: Path) -> Checkpoint:
         raise UserError("there is no such model folder", file=folder)
     path = folder / "open_clip_config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(decoded(path.read_bytes(), path))
         facts = _facts(config["model_cfg"], config.get("preprocess_cfg", {}))
     except FileNotFoundError as error:
         raise UserError("open_clip_config.json is missing", file=folder, fix="is it an open_clip model?") from error

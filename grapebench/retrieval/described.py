@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,13 @@ def described(made: Any, given: Sequence[Any], file: Path | None) -> Any:
     def description() -> dict[str, Any]:
         return {**(inherited("description") or {}), **told}
 
-    ways = {"fingerprint": fingerprint, "description": description}
-    body: dict[str, Any] = {part: property(lambda _, way=way: way()) for part, way in ways.items() if not own[part]}
+    ways: dict[str, Callable[[], Any]] = {"fingerprint": fingerprint, "description": description}
+    body = {part: _told_by(way) for part, way in ways.items() if not own[part]}
     # A class of its own for this one instance: protocols are looked for on the class, so that no wrapper would do.
     completed = type(mechanism.__name__, (mechanism,), {"__module__": mechanism.__module__, "__slots__": (), **body})
     made.__class__ = completed
     return made
+
+
+def _told_by(way: Callable[[], Any]) -> property:
+    return property(lambda _: way())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error, sha256_json
+from grapebench.names import Spellings
 from grapebench.records import Retriever
 from grapebench.retrieval.weights import file_hash
+from grapebench.text import decoded
 
 
 class PrecomputedSettings(BaseModel):
@@ -51,15 +53,18 @@ class _Table:
     def __init__(self, vectors: Path, names: Path, noun: str) -> None:
         self.path, self.noun = vectors, noun
         self.vectors = _read_vectors(vectors)
-        listed = _read_names(names)
+        listed = _read_names(names, len(self.vectors))
         if len(listed) != len(self.vectors):
             raise UserError(f"{len(listed)} {noun}s for the {len(self.vectors)} vectors of {vectors.name}", file=names)
         self.rows = {name: row for row, name in enumerate(listed)}
         if len(self.rows) != len(listed):
             repeated = next(name for row, name in enumerate(listed) if self.rows[name] != row)
             raise UserError(f"{noun} {repeated!r} stands there more than once", file=names)
+        # Of images, whose ids are names of files; a text is found by its exact words.
+        self._spelled: Callable[[str], str] = Spellings(self.rows) if noun == "image" else str
 
     def look_up(self, names: Sequence[str]) -> np.ndarray:
+        names = [self._spelled(name) for name in names]
         missing = list(dict.fromkeys(name for name in names if name not in self.rows))
         if missing:
             shown = ", ".join(repr(name) for name in missing[:10]) + (", …" if len(missing) > 10 else "")
@@ -168,17 +173,20 @@ def _read_vectors(path: Path) -> np.ndarray:
     return vectors
 
 
-def _read_names(path: Path) -> list[str]:
+def _read_names(path: Path, count: int) -> list[str]:
+    """The names in a file; `count` is how many there should be."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decoded(path.read_bytes(), path)
     except FileNotFoundError as error:
         raise UserError("there is no such file", file=path) from error
     except OSError as error:
         raise explain_os_error(error, path) from error
-    except UnicodeDecodeError as error:
-        raise UserError("is not UTF-8", file=path) from error
     if path.suffix != ".json":
-        return text.removesuffix("\n").split("\n") if text else []
+        # A blank line in the middle is the text ''; how many there are at the end, the vectors say.
+        names = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+        while len(names) > count and not names[-1].strip():
+            names.pop()
+        return names
     try:
         names = json.loads(text)
     except ValueError as error:

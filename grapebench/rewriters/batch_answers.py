@@ -20,6 +20,7 @@ from grapebench.rewriters.engines import Answer, replies
 from grapebench.rewriters.engines.spending import Prices
 from grapebench.rewriters.prompted import read
 from grapebench.rewriters.store import RewriteStore
+from grapebench.text import without_mark
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
+                line = without_mark(line, path) if number == 1 else line
                 if line.strip():
                     yield number, line
     except OSError as error:

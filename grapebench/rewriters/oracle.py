@@ -10,6 +10,7 @@ from grapebench.errors import UserError
 from grapebench.files import sha256_file, sha256_json
 from grapebench.records import Query, Rewrite
 from grapebench.rewriters.setup import Setup
+from grapebench.text import lines_of, read_text
 
 FILE = "oracle.jsonl"
 """Beside the dataset: the caption of every image."""
@@ -48,12 +49,8 @@ class Oracle:
 
 def read_captions(path: Path) -> dict[str, str]:
     """The caption of each image in a file of JSON lines. Raises UserError where a line is not a record."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError("not UTF-8", file=path) from error
     captions: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         try:
             record = json.loads(line)
             image, caption = record["image"], record["caption"]

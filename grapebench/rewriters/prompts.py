@@ -20,6 +20,7 @@ from grapebench.cards import Family
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
 from grapebench.records import Query
+from grapebench.text import decoded
 
 FAMILIES = get_args(Family)
 DETECT = "detect"
@@ -119,9 +120,7 @@ def load(
 def read_file(path: Path) -> str:
     """A prompt file without white space at its end. Raises UserError where it cannot be read or is empty."""
     try:
-        text = path.read_text(encoding="utf-8").rstrip()
-    except UnicodeDecodeError as error:
-        raise UserError("not UTF-8", file=path) from error
+        text = decoded(path.read_bytes(), path).rstrip()
     except OSError as error:
         raise UserError(f"cannot read the prompt: {(error.strerror or str(error)).lower()}", file=path) from error
     if not text:

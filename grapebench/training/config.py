@@ -15,6 +15,7 @@ from grapebench.files import explain_os_error
 from grapebench.registry import unknown_name
 from grapebench.rewards.pool import Size
 from grapebench.rewards.reward import Recipe
+from grapebench.text import decoded
 from grapebench.training.collapse import Bounds
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -110,10 +111,10 @@ class GrapeConfig(_Settings):
 def read(path: Path) -> dict[str, Any]:
     """The values in a TOML file. Raises UserError where it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(decoded(path.read_bytes(), path))
     except OSError as error:
         raise explain_os_error(error, path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise UserError(f"is not valid TOML: {error}", file=path) from error
 
 

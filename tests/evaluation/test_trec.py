@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from grapebench.errors import UserError
 from grapebench.evaluation import trec
+from grapebench.names import read_back
 
 GOOD = "q1 Q0 a 1 0.5 me\nq1 Q0 b 2 -0.25 me\nq2\tQ0\ta\t1\t1e-3\tme\n"
 
@@ -123,13 +124,73 @@ def test_the_same_run_is_the_same_bytes_whenever_and_wherever(tmp_path: Path) ->
     assert written[3:8] == bytes(5), "the gzip header holds a file name or a time"
 
 
-@pytest.mark.parametrize("name", ["two words", "", "line\nfeed"])
-def test_ids_that_would_break_the_columns_are_refused_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+def test_an_empty_id_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot stand in a TREC file"):
-        trec.write_run(tmp_path / "run.trec", [name], ["a"], np.array([[0]]), np.ones((1, 1)))
+        trec.write_run(tmp_path / "run.trec", [""], ["a"], np.array([[0]]), np.ones((1, 1)))
     with pytest.raises(UserError, match="cannot stand in a TREC file"):
-        trec.write_qrels(tmp_path / "qrels", {"q": [name]})
+        trec.write_qrels(tmp_path / "qrels", {"q": [""]})
     assert list(tmp_path.iterdir()) == []
+
+
+IDS = ["two words", "line\nfeed", "tab\t", " before", "\u3000wide", "100% sure.png"]
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_ids_with_white_space_are_written_so_that_every_reader_reads_them(tmp_path: Path, name: str) -> None:
+    import ir_measures
+    import pytrec_eval
+
+    columns, scores = np.array([[0, 1], [1, 0]]), np.array([[0.5, 0.25], [0.5, 0.25]], dtype=np.float32)
+    trec.write_run(tmp_path / "run", ["q", f"q {name}"], [name, "b"], columns, scores)
+    trec.write_qrels(tmp_path / "qrels", {"q": [name], f"q {name}": [name]})
+    text = (tmp_path / "run").read_text()
+    assert all(len(line.split(" ")) == len(line.split()) == 6 for line in text.splitlines())
+    run = trec.read_run(tmp_path / "run")
+    assert [read_back(one) for one in run.queries] == ["q", f"q {name}"]
+    assert [read_back(one) for one in run.images] == [name, "b"]
+    evaluator = pytrec_eval.RelevanceEvaluator(pytrec_eval.parse_qrel((tmp_path / "qrels").open()), {"recip_rank"})
+    found = evaluator.evaluate(pytrec_eval.parse_run((tmp_path / "run").open()))
+    assert sorted(one["recip_rank"] for one in found.values()) == [0.5, 1.0]
+    read = (ir_measures.read_trec_qrels(str(tmp_path / "qrels")), ir_measures.read_trec_run(str(tmp_path / "run")))
+    assert ir_measures.calc_aggregate([ir_measures.RR], *read)[ir_measures.RR] == 0.75
+
+
+MARKS = [b"", b"\xef\xbb\xbf"]
+ENDS = [b"\n", b"\r\n", b"\n\n", b"\n \n\r\n", b""]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("end", ENDS)
+def test_marks_and_blank_last_lines_change_nothing(tmp_path: Path, mark: bytes, end: bytes, zipped: bool) -> None:
+    pack = gzip.compress if zipped else bytes
+    (tmp_path / "run").write_bytes(pack(mark + b"q1 Q0 caf\xc3\xa9 1 2 t\nq2 Q0 b 1 1 t" + end))
+    run = trec.read_run(tmp_path / "run")
+    assert (run.queries, run.images, run.score.tolist()) == (("q1", "q2"), ("caf\u00e9", "b"), [2, 1])
+    (tmp_path / "qrels").write_bytes(pack(mark + b"q1 0 a 1\nq2 0 b 0" + end))
+    assert trec.read_qrels(tmp_path / "qrels") == {"q1": {"a": 1}, "q2": {"b": 0}}
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 10])
+@pytest.mark.parametrize("blank", [1, 2, 3])
+def test_a_blank_line_within_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, blank: int) -> None:
+    monkeypatch.setattr(trec, "CHUNK", chunk)
+    (tmp_path / "run").write_text("q Q0 a 1 2 t\n" + "\n" * blank + "q Q0 b 2 1 t\n")
+    with pytest.raises(UserError, match=r"run:2: expected 6 columns .*, found 0"):
+        trec.read_run(tmp_path / "run")
+    (tmp_path / "qrels").write_text("q 0 a 1\n" + "\n" * blank + "q 0 b 1\n")
+    with pytest.raises(UserError, match=r"qrels:2: expected 4 columns .*, found 0"):
+        trec.read_qrels(tmp_path / "qrels")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_utf_16_is_called_so(tmp_path: Path, encoding: str, zipped: bool) -> None:
+    data = "q Q0 a 1 2 t\n".encode(encoding)
+    (tmp_path / "run").write_bytes(gzip.compress(data) if zipped else data)
+    for read in (trec.read_run, trec.read_qrels):
+        with pytest.raises(UserError, match=f"run: is {encoding[:6].upper()}, not UTF-8; save it as UTF-8"):
+            read(tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", ["qrels", "qrels.gz"])

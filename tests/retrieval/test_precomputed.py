@@ -86,7 +86,7 @@ def test_rows_without_a_direction_are_refused(tmp_path: Path, files: dict[str, s
     [
         ("ids.txt", b"a\nb\nc\n", "ids.txt: 3 images for the 4 vectors of images.npy"),
         ("ids.txt", b"a\nb\nb\nd\n", "'b' stands there more than once"),
-        ("ids.txt", b"\xff\xfe", "is not UTF-8"),
+        ("ids.txt", b"\xff\xfe", "is UTF-16, not UTF-8"),
         ("images.npy", b"rubbish", "is not a readable .npy file"),
         ("images.npy", None, "images.npy: there is no such file"),
         ("texts.safetensors", b"rubbish", "is not a readable .safetensors file"),

@@ -62,7 +62,7 @@ def test_wrong_cards_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.txt: cannot read the prompt: no such file"):
         load({"translate": "gone.txt"}, "translate", tmp_path)
     (tmp_path / "translate.txt").write_bytes(b"\xff$query")
-    with pytest.raises(UserError, match=r"translate\.txt: not UTF-8"):
+    with pytest.raises(UserError, match=r"translate\.txt:1: not UTF-8"):
         load({"translate": "translate.txt"}, "translate", tmp_path)
 
 

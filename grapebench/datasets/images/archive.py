@@ -19,7 +19,7 @@ LARGEST = 256 * 2**20
 """Bytes of one encoded image, beyond which it is taken for an attack or an accident."""
 _SLOW_SECONDS = 0.2
 """An index that took longer to make is remembered."""
-_FORMAT = 1
+_FORMAT = 2
 """Raised when an index of the same file would be another one."""
 
 Spot = list[int] | str

@@ -16,6 +16,7 @@ from grapebench.datasets.images.zip_archive import Zip
 from grapebench.datasets.memo import Stamp
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error
+from grapebench.text import without_mark
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _LMDB_MAGIC, _LMDB_AT = b"\xde\xc0\xef\xbe", 16
@@ -67,6 +68,7 @@ def open_container(path: Path) -> Container:
         return Tar(path)
     if _is_tsv(head):
         return Tsv(path)
+    without_mark(head, path)
     known = "a folder, a zip or tar archive, a TSV of ids and base64, or an LMDB"
     raise UserError("images cannot be read from this file", file=path, fix=f"name {known}")
 

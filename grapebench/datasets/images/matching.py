@@ -2,7 +2,8 @@
 
 The file's name without its extension has to be the same; where several files have it, the one with the longest common
 tail of folders is meant, then the one with the same extension, then the one whose whole path is the same. Letter case
-counts where it makes a difference. Where entries are ids, one that is the image's id goes before everything.
+counts where it makes a difference, and so does Unicode's form (an `é` of one letter or of two). Where entries are ids,
+one that is the image's id goes before everything.
 
 Folders above that tail may have other names than the annotation files say, for users name folders as they like. But
 where the wanted folder itself is there, a file of its neighbour is another image: `val/A/1.jpg` is not `test/A/1.jpg`
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from grapebench.names import composed
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
@@ -63,28 +66,30 @@ def match(wanted: Mapping[str, str], entries: Iterable[str], *, by_id: bool = Fa
     ids whose wanted paths differ: the better claim holds, and of equal claims none.
     """
     paths = {image: "/".join(_parts(path.replace("\\", "/"))) for image, path in wanted.items()}
-    asked = {stem(path).casefold() for path in paths.values()}
+    asked = {_key(path) for path in paths.values()}
     if by_id:
-        asked |= {stem(image).casefold() for image in wanted}
+        asked |= {_key(image) for image in wanted}
     there: dict[str, list[str]] = {}
     folders: set[str] = set()
     for entry in entries:
         folders.add(entry.rpartition("/")[0])
-        key = stem(entry).casefold()
+        key = _key(entry)
         if key in asked:
             there.setdefault(key, []).append(entry)
     inner, outer = _tails(folders)
     claims: dict[str, tuple[Score, str]] = {}
     doubts: dict[str, str] = {}
     for image, path in paths.items():
-        candidates = [
-            entry for entry in there.get(stem(path).casefold(), ()) if not _elsewhere(path, entry, inner, outer)
-        ]
+        candidates = [entry for entry in there.get(_key(path), ()) if not _elsewhere(path, entry, inner, outer)]
         if by_id:
-            candidates = [*candidates, *(entry for entry in there.get(stem(image).casefold(), ()) if entry == image)]
+            own = [entry for entry in there.get(_key(image), ()) if composed(entry) == composed(image)]
+            candidates = list(dict.fromkeys([*candidates, *own]))
         if not candidates:
             continue
-        scores = {entry: (by_id and entry == image, *_score(path, entry)) for entry in candidates}
+        scores = {
+            entry: (by_id and entry == image, by_id and composed(entry) == composed(image), *_score(path, entry))
+            for entry in candidates
+        }
         best = max(scores.values())
         first, *others = (entry for entry, score in scores.items() if score == best)
         if others:
@@ -121,7 +126,7 @@ def _tails(folders: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
     inner: set[str] = set()
     outer: set[str] = set()
     for folder in folders:
-        parts = folder.casefold().split("/")
+        parts = _folded(folder).split("/")
         for end in range(1, len(parts) + 1):
             outer |= {"/".join(parts[start:end]) for start in range(end)}
         inner |= {"/".join(parts[start:]) for start in range(len(parts))}
@@ -130,11 +135,20 @@ def _tails(folders: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
 
 def _elsewhere(wanted: str, entry: str, inner: frozenset[str], outer: frozenset[str]) -> bool:
     """Whether an entry lies in another folder than the wanted one, which is there as well."""
-    folders, others = (path.casefold().split("/")[:-1] for path in (wanted, entry))
+    folders, others = (_folded(path).split("/")[:-1] for path in (wanted, entry))
     common = _tail(folders, others)
     if common in (len(folders), len(others)):
         return False
     return "/".join(folders[: len(folders) - common]) in (outer if common else inner)
+
+
+def _key(path: str) -> str:
+    """What a path is found by."""
+    return _folded(stem(path))
+
+
+def _folded(name: str) -> str:
+    return name.casefold() if name.isascii() else composed(composed(name).casefold())
 
 
 def _parts(path: str) -> list[str]:
@@ -147,8 +161,10 @@ def _score(wanted: str, entry: str) -> Score:
     *others, found = entry.split("/")
     extension, ending = name[len(stem(name)) :], found[len(stem(found)) :]
     return (
+        composed(stem(name)) == composed(stem(found)),
+        _tail([_folded(folder) for folder in folders], [_folded(folder) for folder in others]),
+        _tail([composed(folder) for folder in folders], [composed(folder) for folder in others]),
         stem(name) == stem(found),
-        _tail([folder.casefold() for folder in folders], [folder.casefold() for folder in others]),
         _tail(folders, others),
         extension == ending,
         extension.lower() == ending.lower(),

@@ -10,6 +10,7 @@ from grapebench.datasets.images.archive import LARGEST, ArchiveFile, Index, chec
 from grapebench.datasets.memo import Stamp
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error
+from grapebench.text import without_mark
 
 _LONGEST = LARGEST * 4 // 3 + 1024
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -73,7 +74,7 @@ class Tsv:
             raise UserError(what, file=self.path, line=number)
         column = line[: line.index(b"\t")]
         try:
-            name = column.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            name = (without_mark(column, self.path) if number == 1 else column).decode().strip()
         except UnicodeDecodeError as error:
             raise UserError("the image's id is not UTF-8", file=self.path, line=number) from error
         if not name:

@@ -14,6 +14,7 @@ from grapebench.datasets.memo import Stamp
 from grapebench.errors import UserError
 
 _HEADER = 30
+_UTF_8 = 0x800
 _ENCRYPTED = 0x1
 _LINK = 0o120000
 _METHODS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard"}
@@ -69,7 +70,7 @@ class Zip:
             raise self._file.damaged("the zip archive is broken off or damaged") from error
         found: Index = {}
         for member in members:
-            name = image_path(member.filename)
+            name = image_path(_name(member))
             if name is None or member.is_dir() or (member.external_attr >> 16) & 0o170000 == _LINK:
                 continue
             if member.flag_bits & _ENCRYPTED:
@@ -81,3 +82,14 @@ class Zip:
                 sizes = [member.compress_size, member.file_size]
                 found[name] = [member.header_offset, *sizes, member.compress_type, member.CRC]
         return found
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """A member's name. Many archives, those of macOS among them, hold UTF-8 without saying so, and zipfile then reads
+    the code page of MS-DOS, which hardly any text in UTF-8 is meant in."""
+    if member.flag_bits & _UTF_8 or member.filename.isascii():
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode()
+    except UnicodeError:
+        return member.filename

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grapebench.errors import UserError
+from grapebench.names import read_back
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,12 @@ def _ranked(path: Path, query: str, lines: list[str], first: int) -> Ranked:
             raise UserError(f"the score is {columns[4]!r}, which is no finite number", file=path, line=number)
         if scores and score > scores[-1]:
             raise UserError("the score is higher than that of the line before", file=path, line=number)
-        names.append(columns[2])
+        names.append(read_back(columns[2]))
         scores.append(score)
     if len(set(names)) < len(names):
         twice = next(place for place, name in enumerate(names) if name in names[:place])
         raise UserError(f"{names[twice]!r} is listed a second time for {query!r}", file=path, line=first + twice)
-    return Ranked(query, names, scores)
+    return Ranked(read_back(query), names, scores)
 
 
 def _score(text: str) -> float:

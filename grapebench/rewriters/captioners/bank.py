@@ -11,6 +11,7 @@ from grapebench.errors import UserError
 from grapebench.files import explain_os_error, sha256_json
 from grapebench.records import Gallery, Retriever
 from grapebench.rewriters.setup import Setup
+from grapebench.text import decoded, lines_of
 
 if TYPE_CHECKING:
     from grapebench.retrieval.store import EmbeddingStore
@@ -34,7 +35,7 @@ class Bank:
     def captions(self) -> tuple[str, ...]:
         """The bank in file order, without blank and repeated lines. Raises UserError where there is none."""
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = lines_of(decoded(self.path.read_bytes(), self.path))
         except FileNotFoundError as error:
             raise UserError(
                 "no caption bank, and this rewriter needs reference images in words",
@@ -44,8 +45,6 @@ class Bank:
             ) from error
         except OSError as error:
             raise explain_os_error(error, self.path) from error
-        except UnicodeDecodeError as error:
-            raise UserError("not UTF-8", file=self.path) from error
         captions = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
         if not captions:
             raise UserError("the caption bank is empty", file=self.path)

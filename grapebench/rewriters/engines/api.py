@@ -254,7 +254,8 @@ class Api:
                 return Answer(
                     request.key, "", failure=replies.why(error), trace=trace | ({"error": told} if told else {})
                 )
-            found = replies.read_text(request.key, self._without_key(reply.text), self.settings.model, self.prices)
+            text = self._without_key(replies.decoded(reply.content, reply.text))
+            found = replies.read_text(request.key, text, self.settings.model, self.prices)
             return dataclasses.replace(found, trace=trace | found.trace)
 
     def _without_key(self, text: str) -> str:

@@ -23,6 +23,14 @@ _TOO_LONG = re.compile(
 )
 
 
+def decoded(content: bytes, said: str) -> str:
+    """A reply as text: JSON is UTF-8 (RFC 8259), whatever its header names; `said` is the text as the header has it."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return said
+
+
 def read_text(key: str, text: str, model: str, prices: Prices) -> Answer:
     """The answer in the text of a reply; garbage is a failure, never an error."""
     try:

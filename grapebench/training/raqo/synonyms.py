@@ -11,6 +11,7 @@ from pathlib import Path
 from grapebench.errors import UserError
 from grapebench.files import explain_os_error, sha256_json
 from grapebench.records import Task
+from grapebench.text import decoded
 
 FILE = "synonyms.json"
 WORDNET = "wordnet"
@@ -50,7 +51,7 @@ def from_words(words: Mapping[str, tuple[str, ...]]) -> Synonyms:
 def from_file(path: Path) -> Synonyms:
     """A JSON object of phrases and their lists of synonyms. Raises UserError where the file is not that."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(decoded(path.read_bytes(), path))
     except OSError as error:
         raise explain_os_error(error, path) from error
     except ValueError as error:
