@@ -163,3 +163,12 @@ def test_a_card_that_is_not_there(tmp_path: Path) -> None:
 def test_a_misspelt_name_gets_a_suggestion(load, noun: str, name: str, meant: str) -> None:
     with pytest.raises(UserError, match=f"unknown {noun} '{name}'; did you mean '{meant}'"):
         load(name)
+
+
+def test_a_mark_before_a_card_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "demo.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + CARD.encode())
+    assert catalog.task_card(str(path)).card.name == "demo"
+    path.write_bytes(CARD.encode("utf-16"))
+    with pytest.raises(UserError, match=r"demo\.toml: is UTF-16, not UTF-8"):
+        catalog.task_card(str(path))

@@ -181,3 +181,12 @@ def test_missing_and_empty_texts_are_said(tmp_path: Path) -> None:
     path = write(tmp_path, [])
     with pytest.raises(UserError, match=f"{path}:1: the file holds no texts"):
         chinese_clip.load(Place.of(path), "test")
+
+
+def test_ids_in_the_other_form_of_unicode_are_those_of_the_store(tmp_path: Path) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    write(tmp_path, [{"text_id": 1, "text": "\u5305", "image_ids": [composed]}])
+    forms.write_imgs_tsv(tmp_path, "test", {apart: b"bag"})
+    dataset = chinese_clip.load(Place.of(tmp_path), "test")
+    assert dataset.gallery.ids == (apart,) and dataset.queries[0].positives == (apart,)
+    assert dataset.gallery.images.read(apart) == b"bag"

@@ -189,7 +189,6 @@ def test_a_file_that_is_named_is_of_the_split_that_its_name_holds(tmp_path: Path
         ("image,caption\n", 1, "holds no captions"),
         ("", 1, "the file is empty"),
         (COMMA.encode("gb18030"), 2, "not UTF-8"),
-        ("狗\n".encode("utf-16"), 1, "not UTF-8"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str | bytes, line: int, what: str) -> None:
@@ -225,3 +224,19 @@ def test_a_folder_of_all_pictures_is_not_the_gallery(tmp_path: Path) -> None:
     for image in range(10, 20):
         (tmp_path / "images" / f"{image}.jpg").write_bytes(b"x")
     assert flickr30k_cn.load(Place.of(tmp_path), "test").gallery.ids == ("11", "12")
+
+
+@pytest.mark.parametrize("text", [COMMA, NUMBERED, TAB])
+def test_marks_line_ends_and_blank_last_lines_change_nothing(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "test.txt"
+    path.write_bytes(text.encode())
+    before = load(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+    after = load(tmp_path)
+    assert after.queries == before.queries and after.gallery.ids == before.gallery.ids
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(UserError, match=r"test\.txt: is UTF-16, not UTF-8"):
+        load(tmp_path)
+    path.write_bytes(text.encode("utf-16-le"))
+    with pytest.raises(UserError, match=r"test\.txt: is UTF-16, not UTF-8"):
+        load(tmp_path)

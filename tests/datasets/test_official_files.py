@@ -155,7 +155,7 @@ def test_wikipedia_texts(official: Path) -> None:
     assert (len(files), min(lengths), max(lengths), round(sum(lengths) / 693)) == (693, 250, 1768, 533)
     assert not any("&ndash;" in text or "</text>" in text for text in recovered)
     texts = [wikipedia.read_article(file).text for file in files]
-    left = re.compile(r"''|\[\[|\]\]|\{\{|\}\}|\{\||\|\}|-->|&\w+;|^[|*:#;]|^Category:", re.MULTILINE)
+    left = re.compile(r"''|\[\[|\]\]|\{\{|\}\}|\{\||\|\}|-->|&\w+;|^[|*:#;]|^\s*(?:Category|Image|File)\s*:", re.M)
     assert not any(left.search(text) for text in texts)
     # All that stripping takes is marks, but for the attributes of one table and the end of one page.
     letters = re.compile(r"\W")

@@ -42,6 +42,9 @@ STRIPPED = [
         "tables",
     ),
     ('|align="right"|56\n|5.5%', "56\n5.5%", "tables"),
+    ("above\nImage:A map.png|thumb|left|A map\nbelow", "above\nbelow", "bare links"),
+    (" File: x.JPG\nbelow", "below", "bare links"),
+    ("above\nCategory:Battles\nbelow", "above\nbelow", "bare links"),
     ("The end.\n\nCategory:Battles\nCategory:Union\n\nda:Slaget\nzh-yue:戰役\n", "The end.", "categories"),
 ]
 

@@ -164,3 +164,18 @@ def test_the_miniature_as_wit_with_its_pictures(tmp_path: Path) -> None:
     assert [query.text.split() for query in dataset.queries] == [query.text.split() for query in articles.queries]
     assert dataset.gallery.images.missing(dataset.gallery.ids) == []
     assert dataset.gallery.images.sha256(dataset.gallery.ids) == articles.gallery.images.sha256(articles.gallery.ids)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_marks_blank_last_lines_and_utf_16(tmp_path: Path, zipped: bool) -> None:
+    path = write_wit(tmp_path / NAME, [wit_row(YAK, "The yak.")])
+    plain = path.read_bytes()
+
+    def put(data: bytes) -> None:
+        path.write_bytes(gzip.compress(data) if zipped else data)
+
+    put(b"\xef\xbb\xbf" + plain + b"\r\n\n")
+    assert [query.text for query in wit.load(Place.of(tmp_path), "test").queries] == ["The yak."]
+    put(plain.decode().encode("utf-16"))
+    with pytest.raises(UserError, match="is UTF-16, not UTF-8"):
+        wit.load(Place.of(tmp_path), "test")

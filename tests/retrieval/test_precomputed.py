@@ -133,3 +133,24 @@ def test_a_model_may_read_the_texts(tmp_path: Path, files: dict[str, str], tiny_
     assert text_vectors(["a red kite"], retriever).tolist() == text_vectors(["a red kite"], model).tolist()
     assert gallery_vectors(Gallery(("a",), NoImages()), retriever).shape == (1, 5)
     assert retriever.fingerprint != model.fingerprint
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n", b"\r\n\r\n \r\n", b""])
+def test_lists_of_ids_with_marks_and_other_line_ends(
+    files: dict[str, str], tmp_path: Path, mark: bytes, end: bytes
+) -> None:
+    lines = (tmp_path / files["image_ids"]).read_bytes().rstrip(b"\n").split(b"\n")
+    wanted = [line.decode() for line in lines]
+    before = card(tmp_path, **files).look_up_images(wanted)
+    separator = b"\r\n" if b"\r" in end else b"\n"
+    (tmp_path / files["image_ids"]).write_bytes(mark + separator.join(lines) + end)
+    after = card(tmp_path, **files).look_up_images(wanted)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_an_id_in_the_other_form_of_unicode(files: dict[str, str], tmp_path: Path) -> None:
+    lines = (tmp_path / files["image_ids"]).read_text().split("\n")
+    (tmp_path / files["image_ids"]).write_text("\n".join(["cafe\u0301", *lines[1:]]))
+    retriever = card(tmp_path, **files)
+    np.testing.assert_array_equal(retriever.look_up_images(["caf\u00e9"]), retriever.look_up_images(["cafe\u0301"]))

@@ -397,3 +397,15 @@ def test_several_texts_of_one_answer(opened: Open, store: RewriteStore, tmp_path
     imported(manifest, store, answer(tmp_path / "o.jsonl", [said(key, "1. a word\n2. another")]))
     (some,) = all_answers(loaded, QUERIES[:1], store, 0, 1)
     assert some[0].texts == ("a word", "another")
+
+
+def test_a_mark_before_the_first_answer_is_passed_over(opened: Open, store: RewriteStore, tmp_path: Path) -> None:
+    manifest = load_manifest(write(opened(), store, tmp_path / "ask.jsonl"))
+    key = next(iter(manifest.texts))
+    answers = answer(tmp_path / "ask.out.jsonl", [said(key, "a dog")])
+    answers.write_bytes(b"\xef\xbb\xbf" + answers.read_bytes() + b"\r\n\n")
+    found = read_answers([answers], manifest)
+    assert found.rewrites[key].text == "a dog" and found.broken == ()
+    answers.write_text(answers.read_text("utf-8-sig"), encoding="utf-16")
+    with pytest.raises(UserError, match="is UTF-16, not UTF-8"):
+        read_answers([answers], manifest)

@@ -7,7 +7,7 @@ import pytest
 from grapebench import catalog
 from grapebench.errors import UserError
 from grapebench.records import Query
-from grapebench.rewriters.prompts import load
+from grapebench.rewriters.prompts import load, read_file
 
 QUERY = Query("q", " ein roter Drachen für $5 \n", language="de", reference="r", reference_caption="a kite")
 
@@ -141,3 +141,8 @@ def test_the_shipped_prompts_are_sound(family: str) -> None:
     assert system["content"] == "You write short English captions for image search."
     assert "ein roter Drachen für $5" in user["content"]
     assert ("a kite" in user["content"]) == (family == "compose")
+
+
+def test_a_mark_is_no_part_of_a_prompt(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfSay $query\r\n")
+    assert read_file(tmp_path / "a.txt") == "Say $query"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grapebench.datasets.images import archive, open_container
+from grapebench.datasets.images import archive, holds_ids, open_container
 from grapebench.datasets.images.folder import Folder
 from grapebench.datasets.images.lmdb_store import Lmdb
 from grapebench.datasets.images.tar_archive import Tar
@@ -197,3 +197,16 @@ def test_small_archives_leave_nothing_behind(writers: dict[str, Writer], tmp_pat
     os.utime(path, (1, 1))
     open_container(path)
     assert not own_home.exists()
+
+
+def test_a_list_in_utf_16_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "test_imgs.tsv"
+    path.write_text("1\tAAAA\n", encoding="utf-16")
+    with pytest.raises(UserError, match="is UTF-16, not UTF-8; save it as UTF-8"):
+        open_container(path)
+
+
+def test_the_mark_of_utf_8_is_no_part_of_an_id(tmp_path: Path) -> None:
+    path = tmp_path / "test_imgs.tsv"
+    path.write_bytes(b"\xef\xbb\xbf1\tAAAA\r\n\r\n")
+    assert holds_ids(path) and list(open_container(path).entries()) == ["1"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,3 +222,26 @@ def test_the_choice_is_that_of_the_rule(wanted: str, entries: list[str]) -> None
     outcome = match({"id": wanted}, entries)
     assert outcome.found == ({"id": left[0]} if len(left) == 1 else {})
     assert bool(outcome.doubts) == (len(left) > 1)
+
+
+NFC, NFD = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("one", "other"), [(NFC, NFD), (NFD, NFC)])
+def test_both_forms_of_unicode_are_one_name(one: str, other: str) -> None:
+    assert found(f"{one}.png", "tea.png", f"{other}.png") == f"{other}.png"
+    assert found(f"{one}/a.png", f"{other}/a.png", "tea/a.png") == f"{other}/a.png"
+    assert found(f"{one}.png", f"{other.upper()}.PNG") == f"{other.upper()}.PNG"
+    assert found(f"{one}.png", f"{other}.png", f"{one}.png") == f"{one}.png", "as it is written goes first"
+    assert match({one: "x.png"}, [other], by_id=True).found == {one: other}
+    assert match({one: "x.png"}, [other, one], by_id=True).found == {one: one}
+
+
+def test_images_that_differ_in_nothing_else_are_not_guessed() -> None:
+    told = match({NFC: f"{NFC}.png", NFD: f"{NFD}.png"}, [f"{NFC}.png"])
+    assert told.found == {NFC: f"{NFC}.png"}, "it is that of its own spelling, and the other one is missing"
+    upper = match({NFC: f"{NFC}.png"}, [f"{NFC.upper()}.png", f"{NFD.upper()}.png"])
+    assert not upper.found and "may be image" in upper.doubts[NFC]
+    three = [unicodedata.normalize("NFC", "\u01d6") + ".png", "\u00fc\u0304.png", "u\u0308\u0304.png"]
+    told = match({"id": three[0]}, three[1:])
+    assert not told.found and "may be image 'id'" in told.doubts["id"]

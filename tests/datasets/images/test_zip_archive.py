@@ -4,11 +4,13 @@ import io
 import os
 import re
 import struct
+import unicodedata
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from grapebench.datasets.images import Pictures
 from grapebench.datasets.images.zip_archive import Zip
 from grapebench.errors import UserError
 
@@ -118,3 +120,29 @@ def test_broken_off(tmp_path: Path) -> None:
     path = made(tmp_path / "x.zip", {"a.jpg": NOISE})
     path.write_bytes(path.read_bytes()[:-30])
     assert refusal(path) == f"{path}: the zip archive is broken off or damaged; fetch it again"
+
+
+def test_names_in_utf_8_that_do_not_say_so(tmp_path: Path) -> None:
+    """As macOS packs them: UTF-8 in the decomposed form, without the flag."""
+    name = unicodedata.normalize("NFD", "caf\u00e9.jpg")
+    path = made(tmp_path / "x.zip", {name: NOISE})
+    data = bytearray(path.read_bytes())
+    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        place = data.index(header) + flags
+        assert struct.unpack_from("<H", data, place)[0] & 0x800
+        struct.pack_into("<H", data, place, 0)
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() != [name], "zipfile takes it for another encoding"
+    found = Zip(path)
+    assert list(found.entries()) == [name] and found.read(name) == NOISE
+    assert Pictures(path, {"caf\u00e9": "caf\u00e9.jpg"}).read("caf\u00e9") == NOISE
+
+
+def test_names_of_the_old_code_page_stay(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    member = zipfile.ZipInfo("caf_.jpg")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, NOISE)
+    path.write_bytes(path.read_bytes().replace(b"caf_.jpg", b"caf\x82.jpg"))
+    assert list(Zip(path).entries()) == ["caf\u00e9.jpg"]

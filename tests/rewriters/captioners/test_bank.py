@@ -61,7 +61,7 @@ def test_a_bank_that_cannot_be_used(setup: Setup, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"caption_bank\.txt: the caption bank is empty"):
         _ = captioner.captions
     (tmp_path / "caption_bank.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match=r"caption_bank\.txt: not UTF-8"):
+    with pytest.raises(UserError, match=r"caption_bank\.txt: is UTF-16, not UTF-8"):
         _ = captioner.captions
 
 
@@ -80,3 +80,11 @@ def test_captions_are_filled_in() -> None:
     filled = fill_captions(queries, {"i": "a kite"})
     assert [query.reference_caption for query in filled] == ["a kite", None]
     assert filled[0].text == "x"
+
+
+def test_marks_and_line_ends_are_no_part_of_a_caption(setup: Setup, tmp_path: Path) -> None:
+    path = bank(tmp_path, "a kite\u2028high up\na fish\n")
+    before = open_captioner("bank", setup).fingerprint
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
+    assert open_captioner("bank", setup).fingerprint == before
+    assert open_captioner("bank", setup).mechanism.captions == ("a kite\u2028high up", "a fish")

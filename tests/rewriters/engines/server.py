@@ -87,6 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault and fault.startswith("{"):
             status, _, told = fault[1:].partition("}")
             self.send(int(status), told.encode(), {})
+        elif fault == "latin-1":
+            payload = json.dumps(completion(text, body), ensure_ascii=False).encode()
+            self.send(200, payload, {"Content-Type": "application/json; charset=ISO-8859-1"})
         elif fault == "garbage":
             self.send(200, b"<html>it works!</html>", {})
         elif fault == "half":

@@ -97,6 +97,12 @@ def test_what_is_no_image_fails_alone(server: Server) -> None:
     assert failures(found) == {"one": "unreadable image"} and found["two"].raw == "answer to two"
 
 
+def test_the_character_set_of_a_header_is_not_believed(server: Server) -> None:
+    server.fail(["caf\u00e9 \u8336"], "latin-1")
+    (found,) = api(server).answer([request("caf\u00e9 \u8336")])
+    assert found.raw == "answer to caf\u00e9 \u8336"
+
+
 def test_no_more_at_once_than_allowed(server: Server) -> None:
     server.delay = 0.05
     ask(api(server, concurrency=3))

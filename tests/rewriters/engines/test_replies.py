@@ -94,3 +94,15 @@ def test_no_json_breaks_it(body: Any) -> None:
     found = replies.read("k", body, "m", PRICES)
     assert found.money >= 0 and isinstance(found.raw, str)
     found.raw.encode()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_reply_is_utf_8_whatever_its_header_says(mark: bytes) -> None:
+    text = reply({"content": "caf\u00e9 \u8336"})
+    content = mark + json.dumps(json.loads(text), ensure_ascii=False).encode()
+    assert read(replies.decoded(content, content.decode("latin-1"))).raw == "caf\u00e9 \u8336"
+
+
+def test_a_reply_that_is_no_utf_8_is_what_its_header_says() -> None:
+    content = b'{"choices": [{"message": {"content": "caf\xe9"}, "finish_reason": "stop"}]}'
+    assert read(replies.decoded(content, content.decode("latin-1"))).raw == "caf\u00e9"
