@@ -85,7 +85,7 @@ class Dataset:
     groups: Mapping[str, str] = field(default_factory=dict)
     """The group of each of the queries' categories, where categories have groups (CVLUE: 'panda' is an 'animal')."""
     unasked: frozenset[str] = frozenset()
-    """Ids of queries that the files hold and the protocol does not ask."""
+    """Ids of queries that the files hold and that are not asked, by the protocol or for their language."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -158,7 +158,10 @@ class Rewriter(Protocol):
 
 
 class Retriever(Protocol):
-    """A frozen dual encoder. Nothing heavy is loaded before the first encode."""
+    """A frozen dual encoder. Nothing heavy is loaded before the first encode.
+
+    A class from a file or a package may leave out `fingerprint` and `description`: then they are its source's.
+    """
 
     @property
     def fingerprint(self) -> str:
