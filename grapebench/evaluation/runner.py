@@ -201,11 +201,9 @@ def _remove(folder: Path) -> None:
 def _captioner_identity(captioner: LoadedCaptioner) -> Any:
     """What determines its captions, beside the retriever: its own word where it has one, or its fingerprint."""
     told = getattr(captioner.mechanism, "identity", None)
-    return (
-        told
-        if told is not None and own_word(captioner.mechanism, "identity")
-        else {"name": captioner.name, "fingerprint": captioner.fingerprint}
-    )
+    if told is not None and own_word(captioner.mechanism, "identity"):
+        return told
+    return {"name": captioner.name, "fingerprint": captioner.fingerprint}
 
 
 def _cost(measured: Measured) -> results.Cost:

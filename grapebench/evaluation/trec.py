@@ -99,7 +99,7 @@ def write_run(
     """
     if columns.shape != scores.shape or len(columns) != len(queries):
         raise ValueError(f"shapes differ: {len(queries)} queries, columns {columns.shape}, scores {scores.shape}")
-    queries, images = [_id(name) for name in queries], [_id(name) for name in images]
+    queries, images, tag = [_id(name) for name in queries], [_id(name) for name in images], _id(tag)
     form = ".9g" if scores.dtype == np.float32 else ".17g"
     lines = [f" Q0 %s {rank} %{form} {tag.replace('%', '%%')}\n" for rank in range(1, columns.shape[1] + 1)]
     rows = zip(queries, columns.tolist(), scores.tolist(), strict=True)

@@ -84,8 +84,9 @@ def scored(
     if not path.is_file():
         raise UserError("this published result lacks the file", file=path, fix="its command makes the whole result")
     run = read_run(path)
-    run = replace(run, queries=tuple(map(read_back, run.queries)), images=tuple(map(read_back, run.images)))
-    answered, wanted = set(run.queries), set(asked)
+    wanted = set(asked)
+    run = replace(run, queries=_ids(run.queries, wanted), images=_ids(run.images, known))
+    answered = set(run.queries)
     for what, names in (
         ("no answer for", [one for one in asked if one not in answered]),
         ("an answer for the unknown", [one for one in run.queries if one not in wanted]),
@@ -100,6 +101,10 @@ def scored(
         for query, rows in zip(run.queries, np.split(best_first, ends[:-1]), strict=True)
     }
     return {one: found[one] for one in asked}
+
+
+def _ids(names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    return tuple(one if (one := read_back(name)) in known else name for name in names)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -25,7 +25,8 @@ def described(made: Any, given: Sequence[Any], file: Path | None) -> Any:
     own = {part: source_code.own_word(made, part) for part in ("fingerprint", "description")}
     if all(own.values()):
         return made
-    if not own["fingerprint"] and any(hasattr(mechanism, part) for part in _LOOKUPS):
+    said = hasattr(mechanism, "fingerprint") or "fingerprint" in getattr(made, "__dict__", {})
+    if not said and any(hasattr(mechanism, part) for part in _LOOKUPS):
         raise UserError(
             f"{mechanism.__name__} brings vectors along and has no fingerprint: nothing says when they change",
             fix="give it one that holds their hash (grapebench.files.sha256_file)",
@@ -52,7 +53,7 @@ def described(made: Any, given: Sequence[Any], file: Path | None) -> Any:
     body = {part: _told_by(way) for part, way in ways.items() if not own[part]}
     # A class of its own for this one instance: protocols are looked for on the class, so that no wrapper would do.
     completed = type(mechanism.__name__, (mechanism,), {"__module__": mechanism.__module__, "__slots__": (), **body})
-    made.__class__ = completed
+    object.__setattr__(made, "__class__", completed)  # a frozen one refuses to be set
     return made
 
 

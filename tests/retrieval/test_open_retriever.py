@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from grapebench import catalog
@@ -87,3 +88,39 @@ def test_a_class_from_a_file(tmp_path: Path) -> None:
         open_retriever(f"{file}:Broken")
     with pytest.raises(UserError, match="is no class"):
         open_retriever(f"{file}:nothing")
+
+
+def test_a_retriever_that_inherits_from_the_precomputed_is_known_by_both(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.eye(2, dtype=np.float32))
+    (tmp_path / "ids.txt").write_text("a\nb\n")
+    code = "from grapebench.retrieval.precomputed import Precomputed\n\n\nclass Mine(Precomputed):\n    turned = {}\n"
+    settings = "".join(
+        f'{key} = "{file}"\n'
+        for key, file in (
+            ("image_vectors", "v.npy"),
+            ("image_ids", "ids.txt"),
+            ("text_vectors", "v.npy"),
+            ("texts", "ids.txt"),
+        )
+    )
+    card = 'name = "mine"\ntitle = "t"\nabout = "a"\nmechanism = "mine.py:Mine"\n[settings]\n' + settings
+    (tmp_path / "mine.toml").write_text(card)
+    found = []
+    for turned in (False, False, True):
+        (tmp_path / "mine.py").write_text(code.format(turned))
+        found.append(open_retriever(str(tmp_path / "mine.toml")).fingerprint)
+    np.save(tmp_path / "v.npy", 2 * np.eye(2, dtype=np.float32))
+    found.append(open_retriever(str(tmp_path / "mine.toml")).fingerprint)
+    assert found[0] == found[1] and len(set(found)) == 3
+
+
+def test_a_class_with_slots_and_a_frozen_one_are_described_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass\n\n\nclass Slots:\n    __slots__ = ()\n"
+        "    def encode_images(self, images, names): ...\n    def encode_texts(self, texts): ...\n\n\n"
+        "@dataclass(frozen=True)\nclass Frozen(Slots):\n    pass\n"
+    )
+    slots, frozen = (open_retriever(f"{tmp_path / 'mine.py'}:{name}") for name in ("Slots", "Frozen"))
+    assert slots.fingerprint != frozen.fingerprint and len(slots.fingerprint) == 64
+    assert slots.description["source_sha256"] == frozen.description["source_sha256"]
+    assert type(slots).__name__ == "Slots"
