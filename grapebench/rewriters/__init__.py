@@ -94,7 +94,7 @@ def _loaded(
     told: dict[str, Any],
     setup: Setup,
     prompt: Prompt | None,
-    file: Path | None,
+    file: Path | None = None,
 ) -> LoadedRewriter:
     given = [told.get("settings", {}), prompt.sha256 if prompt else None, setup.suite, setup.family]
     fingerprint = source_code.fingerprint(made, name, given, file)
