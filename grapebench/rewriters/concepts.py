@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from grapebench.rewriters import output
+from grapebench.rewriters import announcing, output, speaking
 
 VERSION = 1
 """Part of the fingerprint of every rewriter that detects; raised when any detection is read differently."""
@@ -38,7 +38,7 @@ def normal(concepts: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for text in concepts:
         for item in map(_clean, _BETWEEN.split(_settled(text)[0])):
-            if _is_word(item) and not _NONE.match(item) and not output.REFUSAL.match(item):
+            if _is_word(item) and not _NONE.match(item) and not output.refuses(item):
                 found.setdefault(item.casefold(), item)
     return tuple(found.values())
 
@@ -59,8 +59,8 @@ def read(raw: str) -> tuple[tuple[str, ...], str | None]:
     if unfinished and not text.strip():
         return (), "unfinished"
     lines = _listed(text)
-    if lines and output.REFUSAL.match(_clean(lines[0])):
-        return (), "refusal"
+    if lines and (reason := speaking.said_instead(_clean(lines[0]))):
+        return (), reason
     concepts = normal(lines)
     if concepts or any(_NONE.match(_clean(item)) for line in lines for item in _BETWEEN.split(line)):
         return concepts, None
@@ -97,7 +97,7 @@ def read_both(raw: str) -> Both:
         rewrite, reason = output.parse(raw)
         return Both((), reason or "missing", rewrite, reason)
     after = range(start + 1, len(lines))
-    end = next((place for place in after if output.LABEL.match(_opened(lines[place]))), None)
+    end = next((place for place in after if announcing.label(_opened(lines[place]))), None)
     if end is None:  # the rewrite has no label: it follows a line of concepts, and a list of them is followed by none
         end = start + 1 if _is_word(_clean(lines[start])) else len(lines)
     concepts, undetected = read("\n".join(lines[start:end]))
