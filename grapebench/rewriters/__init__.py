@@ -49,6 +49,8 @@ class LoadedRewriter:
     asked_as: str = ""
     """The fingerprint that single answers are stored under, so that rewriters which only combine them differently share
     them; empty where it is `fingerprint`."""
+    read_again: Callable[[Query, Rewrite], Rewrite] | None = None
+    """Reads a stored answer as it would be read today; None: it stays as it was stored."""
 
 
 def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = None) -> LoadedRewriter:
@@ -117,6 +119,7 @@ def _loaded(
         samples=getattr(made, "samples", 1),
         combine=getattr(made, "combine", None),
         asked_as=asked_as,
+        read_again=getattr(made, "read_again", None),
     )
 
 

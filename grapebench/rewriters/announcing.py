@@ -12,80 +12,154 @@ from functools import lru_cache
 
 _LONGEST = 160
 
-_OPENERS = """
-here heres here's here’s below following sure certainly absolutely alright okay ok understood course
-hier nachfolgend folgende folgendes natürlich gerne selbstverständlich klar
-voici voilà ci-dessous bien-sûr certainement absolument sûr d'accord
-aquí aqui claro seguro supuesto continuación desde-luego ciertamente siguiente entendido
-eis abaixo certo certamente seguir
-ecco certamente certo seguito naturalmente
-natuurlijk hieronder zeker uiteraard
-oto poniżej oczywiście jasne pewnie
-вот конечно ниже хорошо разумеется безусловно ось звичайно нижче
-işte tabii elbette aşağıda tabi
-đây dưới dĩ tất chắc chắn
-berikut tentu ini baik
-إليك إليكم فيما بالتأكيد بالطبع حسنا حسنًا طبعا هذا هذه هذا_هو
-حتما البته اینجا بفرمایید
-यहाँ यहां ज़रूर जरूर बिल्कुल
-הנה בוודאי להלן כמובן
-här självklart naturligtvis nedan givetvis selvfølgelig herunder tässä toki alla itt természetesen íme zde samozřejmě níže iată desigur
-ορίστε φυσικά παρακάτω βεβαίως ιδού
-네 물론* 알겠* 다음은 다음* 아래는 아래* 여기* 좋습니다
-""".split()
-
-_NOUNS = """
-caption* rewrite rewrites rewriting rewritten translation* query queries description* answer* output* result* response* sentence*
-option* suggestion* keyword* paraphrase* reformulation* version* title* summary english
-bildunterschrift* bildbeschreibung* beschreibung* übersetzung* antwort* suchanfrage* anfrage* ergebnis* ausgabe* umformulierung* bildtext* titel
-légende* traduction* réponse* requête* résultat* phrase* titre*
-leyenda* descripción* traducción* respuesta* consulta* reformulación* título* subtítulo* resultado* pie frase* oración
-legenda* descrição tradução resposta* reescrita* título* resultado*
-didascalia* descrizione traduzione risposta* riformulazione* risultato* frase titolo
-bijschrift* beschrijving* vertaling* antwoord* zoekopdracht* omschrijving* resultaat
-podpis* opis* tłumaczeni* odpowied* zapytani* wynik*
-подпис* описани* перевод* ответ* запрос* результат* вывод* вариант* заголов* опис* переклад* відповід* запит* підпис*
-başlık* açıklama* çeviri* çevirisi yanıt* cevap* sorgu* altyazı* sonuç*
-thích tả dịch lời vấn quả
-keterangan* deskripsi* terjemahan* jawaban* kueri* hasil* teks
-الوصف وصف الترجمة ترجمة الإجابة إجابة تعليق التعليق الاستعلام استعلام التسمية العنوان عنوان النتيجة الجواب
-توضیح* ترجمه* پاسخ* عنوان کپشن* جواب
-कैप्शन* विवरण* अनुवाद* उत्तर* क्वेरी* शीर्षक* वर्णन* परिणाम*
-כיתוב* תיאור* תרגום* תשובה* שאילתה* התרגום התיאור הכיתוב
-bildtext* beskrivning* översättning* svar* billedtekst* beskrivelse* oversættelse* oversettelse* bildetekst* kuvateksti* kuvaus* käännös* vastaus*
-képaláírás* leírás* fordítás* válasz* popis* překlad* odpověď* popisek* descriere* traducere* răspuns* legendă
-λεζάντα* περιγραφή* μετάφραση* απάντηση*
-캡션* 설명* 번역* 답변* 검색어* 쿼리* 재작성* 결과* 출력* 문장* 제목* 답*
-""".split()  # fmt: skip
-
-_WORDS = """
-a an the my your our this that these those is are it its of for in into to with and or as on by from based i i've i'd i'll you i’ve i’d we
-short new final better improved possible suggested simple concise brief detailed one two three four five several some few
-different alternative alternate revised edited modified updated translated original visual natural descriptive search searching
-searched retrieval image* picture* photo photos photograph* target requested query's optimized optimised refined enhanced clear accurate direct
-corresponding resulting above go asked wanted provided given generated potential appropriate suitable language user user's
-would could be think text article modification change changes instruction instructions request best single complete proposed thing
-under after using according no problem more readable user’s clip model ai assistant requirements sentence-long step well literal plain
-der die das den dem des ein eine einen einer eines ist sind für ihr ihre ihren ihrer deine deinen auf in ins im zu zur zum von deutsche deutscher englische englischer
-englisch englischen kurze kurzen kurzer neue neuen überarbeitete umformulierte bild* foto* bitte auf deutsch wie gewünscht doch ja
-la le les l un une des de du d est sont pour votre vos ton en anglais anglaise français française courte court nouvelle nouveau finale réécrite reformulée photo image* images demande demandée la votre bien sûr sûre
-el lo los las una unos es son para su sus tu tus del al inglés inglesa español corta corto nueva nuevo final reescrita reescrito traducida imagen* foto fotografía por solicitada usuario se presento presenta traducido a y
-o os as um uma é são seu sua seus sob do da no na inglês inglesa português curta curto nova reescrita imagem foto com você pedido está
-il lo gli i uno una è per tuo tua suo sua vostro della dell del dell' nel in inglese italiano breve corta nuova riscritta immagine* foto tradotta richiesta dell'immagine
-het een van voor uw je jouw naar engels engelse nederlandse korte herschreven afbeelding foto
-to jest dla twój twoje twojego twojej po polsku angielski angielsku krótki krótka nowy przepisane obrazu zdjęcia na język
-на и для ваш* это английск* русск* язык* кратк* коротк* нов* переформулирован* переписанн* изображени* фото* картинк* итогов* поисков* запроса англійськ* коротк* зображен* мовою мова переформульован*
-bir için bu ve kısa ingilizce türkçe yeni görsel* görüntü* resim* resmin fotoğraf* yeniden yazılmış istediğiniz arama son ki size senin
-bản chú câu mô kết truy trả tìm kiếm là cho của bạn bằng tiếng anh việt ngắn gọn hình ảnh bức được viết lại mới một dưới nhiên rồi sang và cuối cùng
-adalah untuk anda dalam bahasa inggris indonesia singkat baru gambar foto yang telah ditulis ulang dari saja tentu
-هي هو في إلى من على باللغة الإنجليزية العربية بالإنجليزية للصورة الصورة صورة قصير قصيرة قصيرا لك المطلوب المطلوبة المعاد صياغته المترجم النص النهائي النهائية يلي
-به زبان انگلیسی برای شما کوتاه تصویر عکس است این در فارسی
-है हैं का की के में लिए आपके आपकी यह अंग्रेज़ी अंग्रेजी हिंदी हिन्दी संक्षिप्त छोटा चित्र छवि तस्वीर एक अनुवादित है। ये रहा रही
-של באנגלית לתמונה התמונה תמונה קצר קצרה הוא היא בעברית
-är för din ditt er på engelska svenska kort ny till en ett og på engelsk dansk norsk til den det af av kuvan englanniksi lyhyt on az egy kép angol rövid je pro váš anglický krátký obrázku v angličtině este în engleză scurtă imaginea a imaginii
-η το μια για την της του είναι στα αγγλικά σύντομη εικόνα εικόνας σας
-이미지* 사진* 그림* 영어* 영문* 한국어* 에 대한 짧은 입니다 있습니다 다시 작성* 수정* 최종* 간단* 요청* 하신 의 새로운 를 을 이 그 저는 적합한 변경* 해당
-""".split()  # fmt: skip
+_WORDS = (
+    # English
+    (
+        "here heres here's here’s below following sure certainly absolutely alright okay ok understood course",
+        "caption* rewrite rewrites rewriting rewritten translation* query queries description* answer* output* result* "
+        "response* sentence* option* suggestion* keyword* paraphrase* reformulation* version* title* summary english",
+        "a an the my your our this that these those is are it its of for in into to with and or as on by from based i "
+        "i've i'd i'll you i’ve i’d we short new final better improved possible suggested simple concise brief detailed "
+        "one two three four five several some few different alternative alternate revised edited modified updated "
+        "translated original visual natural descriptive search searching searched retrieval image* picture* photo "
+        "photos photograph* target requested query's optimized optimised refined enhanced clear accurate direct "
+        "corresponding resulting above go asked wanted provided given generated potential appropriate suitable language "
+        "user user's would could be think text article modification change changes instruction instructions request "
+        "best single complete proposed thing under after using according no problem more readable user’s clip model ai "
+        "assistant requirements sentence-long step well literal plain",
+    ),
+    # German
+    (
+        "hier nachfolgend folgende folgendes natürlich gerne selbstverständlich klar",
+        "bildunterschrift* bildbeschreibung* beschreibung* übersetzung* antwort* suchanfrage* anfrage* ergebnis* "
+        "ausgabe* umformulierung* bildtext* titel",
+        "der die das den dem des ein eine einen einer eines ist sind für ihr ihre ihren ihrer deine deinen auf in ins "
+        "im zu zur zum von deutsche deutscher englische englischer englisch englischen kurze kurzen kurzer neue neuen "
+        "überarbeitete umformulierte bild* foto* bitte deutsch wie gewünscht doch ja",
+    ),
+    # French
+    (
+        "voici voilà ci-dessous bien-sûr certainement absolument sûr d'accord",
+        "légende* traduction* réponse* requête* résultat* phrase* titre*",
+        "la le les l un une des de du d est sont pour votre vos ton en anglais anglaise français française courte court "
+        "nouvelle nouveau finale réécrite reformulée photo image* images demande demandée bien sûr sûre",
+    ),
+    # Spanish
+    (
+        "aquí aqui claro seguro supuesto continuación desde-luego ciertamente siguiente entendido",
+        "leyenda* descripción* traducción* respuesta* consulta* reformulación* título* subtítulo* resultado* pie frase* "
+        "oración",
+        "el lo los las una unos es son para su sus tu tus del al inglés inglesa español corta corto nueva nuevo final "
+        "reescrita reescrito traducida imagen* foto fotografía por solicitada usuario se presento presenta traducido a "
+        "y",
+    ),
+    # Portuguese
+    (
+        "eis abaixo certo certamente seguir",
+        "legenda* descrição tradução resposta* reescrita* título* resultado*",
+        "o os as um uma é são seu sua seus sob do da no na inglês inglesa português curta curto nova reescrita imagem "
+        "foto com você pedido está",
+    ),
+    # Italian
+    (
+        "ecco certamente certo seguito naturalmente",
+        "didascalia* descrizione traduzione risposta* riformulazione* risultato* frase titolo",
+        "il lo gli i uno una è per tuo tua suo sua vostro della dell del dell' nel in inglese italiano breve corta "
+        "nuova riscritta immagine* foto tradotta richiesta dell'immagine",
+    ),
+    # Dutch
+    (
+        "natuurlijk hieronder zeker uiteraard",
+        "bijschrift* beschrijving* vertaling* antwoord* zoekopdracht* omschrijving* resultaat",
+        "het een van voor uw je jouw naar engels engelse nederlandse korte herschreven afbeelding foto",
+    ),
+    # Polish
+    (
+        "oto poniżej oczywiście jasne pewnie",
+        "podpis* opis* tłumaczeni* odpowied* zapytani* wynik*",
+        "to jest dla twój twoje twojego twojej po polsku angielski angielsku krótki krótka nowy przepisane obrazu "
+        "zdjęcia na język",
+    ),
+    # Russian and Ukrainian
+    (
+        "вот конечно ниже хорошо разумеется безусловно ось звичайно нижче",
+        "подпис* описани* перевод* ответ* запрос* результат* вывод* вариант* заголов* опис* переклад* відповід* запит* "
+        "підпис*",
+        "на и для ваш* это английск* русск* язык* кратк* коротк* нов* переформулирован* переписанн* изображени* фото* "
+        "картинк* итогов* поисков* запроса англійськ* зображен* мовою мова переформульован*",
+    ),
+    # Turkish
+    (
+        "işte tabii elbette aşağıda tabi",
+        "başlık* açıklama* çeviri* çevirisi yanıt* cevap* sorgu* altyazı* sonuç*",
+        "bir için bu ve kısa ingilizce türkçe yeni görsel* görüntü* resim* resmin fotoğraf* yeniden yazılmış "
+        "istediğiniz arama son ki size senin",
+    ),
+    # Vietnamese
+    (
+        "đây dưới dĩ tất chắc chắn",
+        "thích tả dịch lời vấn quả",
+        "bản chú câu mô kết truy trả tìm kiếm là cho của bạn bằng tiếng anh việt ngắn gọn hình ảnh bức được viết lại "
+        "mới một dưới nhiên rồi sang và cuối cùng",
+    ),
+    # Indonesian
+    (
+        "berikut tentu ini baik",
+        "keterangan* deskripsi* terjemahan* jawaban* kueri* hasil* teks",
+        "adalah untuk anda dalam bahasa inggris indonesia singkat baru gambar foto yang telah ditulis ulang dari saja "
+        "tentu",
+    ),
+    # Arabic
+    (
+        "إليك إليكم فيما بالتأكيد بالطبع حسنا حسنًا طبعا هذا هذه هذا_هو",
+        "الوصف وصف الترجمة ترجمة الإجابة إجابة تعليق التعليق الاستعلام استعلام التسمية العنوان عنوان النتيجة الجواب",
+        "هي هو في إلى من على باللغة الإنجليزية العربية بالإنجليزية للصورة الصورة صورة قصير قصيرة قصيرا لك المطلوب "
+        "المطلوبة المعاد صياغته المترجم النص النهائي النهائية يلي",
+    ),
+    # Persian
+    (
+        "حتما البته اینجا بفرمایید",
+        "توضیح* ترجمه* پاسخ* عنوان کپشن* جواب",
+        "به زبان انگلیسی برای شما کوتاه تصویر عکس است این در فارسی",
+    ),
+    # Hindi
+    (
+        "यहाँ यहां ज़रूर जरूर बिल्कुल",
+        "कैप्शन* विवरण* अनुवाद* उत्तर* क्वेरी* शीर्षक* वर्णन* परिणाम*",
+        "है हैं का की के में लिए आपके आपकी यह अंग्रेज़ी अंग्रेजी हिंदी हिन्दी संक्षिप्त छोटा चित्र छवि तस्वीर एक अनुवादित है। ये रहा रही",
+    ),
+    # Hebrew
+    (
+        "הנה בוודאי להלן כמובן",
+        "כיתוב* תיאור* תרגום* תשובה* שאילתה* התרגום התיאור הכיתוב",
+        "של באנגלית לתמונה התמונה תמונה קצר קצרה הוא היא בעברית",
+    ),
+    # Swedish, Danish, Norwegian, Finnish, Hungarian, Czech, Romanian
+    (
+        "här självklart naturligtvis nedan givetvis selvfølgelig herunder tässä toki alla itt természetesen íme zde "
+        "samozřejmě níže iată desigur",
+        "bildtext* beskrivning* översättning* svar* billedtekst* beskrivelse* oversættelse* oversettelse* bildetekst* "
+        "kuvateksti* kuvaus* käännös* vastaus* képaláírás* leírás* fordítás* válasz* popis* překlad* odpověď* popisek* "
+        "descriere* traducere* răspuns* legendă",
+        "är för din ditt er på engelska svenska kort ny till en ett og engelsk dansk norsk til den det af av kuvan "
+        "englanniksi lyhyt on az egy kép angol rövid je pro váš anglický krátký obrázku v angličtině este în engleză "
+        "scurtă imaginea a imaginii",
+    ),
+    # Greek
+    (
+        "ορίστε φυσικά παρακάτω βεβαίως ιδού",
+        "λεζάντα* περιγραφή* μετάφραση* απάντηση*",
+        "η το μια για την της του είναι στα αγγλικά σύντομη εικόνα εικόνας σας",
+    ),
+    # Korean
+    (
+        "네 물론* 알겠* 다음은 다음* 아래는 아래* 여기* 좋습니다",
+        "캡션* 설명* 번역* 답변* 검색어* 쿼리* 재작성* 결과* 출력* 문장* 제목* 답*",
+        "이미지* 사진* 그림* 영어* 영문* 한국어* 에 대한 짧은 입니다 있습니다 다시 작성* 수정* 최종* 간단* 요청* 하신 의 새로운 를 을 이 그 저는 적합한 변경* 해당",
+    ),
+)
+"""By language, as one phrase is of one: what opens an announcement, what names an answer, and what may stand beside
+them. A star stands for any ending."""
 
 _SOURCES = """
 original* source input question text article instruction* query* ursprünglich* originaltext eingabe frage originale* source* entrada pregunta consulta исходн* оригинал* вопрос*
@@ -97,9 +171,9 @@ rewrit* translat* new final improved edited revised english optimized optimised 
 umformuliert* neue* übersetzt* réécrit* traduit* reformulé* reescrit* traducid* nueva nova riscritt* tradott* nuova переформулирован* переписан* нов* yeniden
 """.split()
 
-_DENSE_OPENERS = "以下是|以下为|下面是|这是|这里是|如下|好的|当然可以|当然|没问题|明白了|收到|以下是|以下為|這是|好的|當然|沒問題|はい|もちろん(?:です)?|承知(?:いた)?しました|了解(?:です|しました|いたしました)?|かしこまりました|以下(?:は|が|に|の)|こちら(?:が|は|です)?|แน่นอน|ได้เลย|นี่คือ|นี่เป็น|ต่อไปนี้(?:คือ|เป็น)?"  # noqa: E501
-_DENSE_NOUNS = "翻译|译文|翻譯|譯文|改写|改寫|重写|重寫|描述|标题|標題|说明|說明|字幕|查询|查詢|搜索词|检索词|搜索语句|关键词|答案|回答|结果|結果|输出|輸出|版本|句子|英文|英语|キャプション|説明文?|翻訳|英訳|和訳|訳文?|答え|クエリ|書き換え|言い換え|リライト|出力|文章|文|案|คำบรรยาย|คำอธิบาย|คำแปล|คำตอบ|ผลลัพธ์|ข้อความ|คำค้น(?:หา)?|ประโยค|แคปชั่น"  # noqa: E501
-_DENSE_WORDS = "的|为|是|了|您|你|我|请|根据|一|个|個|条|句|段|张|图片|图像|圖片|图|照片|简短|简洁|最终|后|後|中文|该|该|这|此|对|于|给|以|可|能|并|和|与|用|于|新|修改|原|文|将|其|成|译|为|优化|搜索|检索|用户|更|适合|生成|提供|请求|需要|要求|可以|所|示|英|语|翻|写|改|が|は|の|を|に|で|と|です|ます|でした|した|なります|なり|ご|お|画像|写真|英語|日本語|短い|検索|用|次|新しい|新|最終|的|な|示し|通り|とおり|後|ユーザー|による|ため|する|して|された|さ|れ|た|い|し|ภาพ|รูปภาพ|รูป|ภาษาอังกฤษ|ภาษาไทย|อังกฤษ|ของ|สำหรับ|ที่|เป็น|แบบ|สั้น|ๆ|ใหม่|คุณ|การ|แปล|เขียน|ปรับ|แล้ว|คือ|ครับ|ค่ะ|คะ|นะ|ใน|ถ่าย|เลย"  # noqa: E501
+_DENSE_OPENERS = "以下是|以下为|下面是|这是|这里是|如下|好的|当然可以|当然|没问题|明白了|收到|以下是|以下為|這是|好的|當然|沒問題|はい|もちろん(?:です)?|承知(?:いた)?しました|了解(?:です|しました|いたしました)?|かしこまりました|以下(?:は|が|に|の)|こちら(?:が|は|です)?|แน่นอน|ได้เลย|นี่คือ|นี่เป็น|ต่อไปนี้(?:คือ|เป็น)?"
+_DENSE_NOUNS = "翻译|译文|翻譯|譯文|改写|改寫|重写|重寫|描述|标题|標題|说明|說明|字幕|查询|查詢|搜索词|检索词|搜索语句|关键词|答案|回答|结果|結果|输出|輸出|版本|句子|英文|英语|キャプション|説明文?|翻訳|英訳|和訳|訳文?|答え|クエリ|書き換え|言い換え|リライト|出力|文章|文|案|คำบรรยาย|คำอธิบาย|คำแปล|คำตอบ|ผลลัพธ์|ข้อความ|คำค้น(?:หา)?|ประโยค|แคปชั่น"
+_DENSE_WORDS = "的|为|是|了|您|你|我|请|根据|一|个|個|条|句|段|张|图片|图像|圖片|图|照片|简短|简洁|最终|后|後|中文|该|该|这|此|对|于|给|以|可|能|并|和|与|用|于|新|修改|原|文|将|其|成|译|为|优化|搜索|检索|用户|更|适合|生成|提供|请求|需要|要求|可以|所|示|英|语|翻|写|改|が|は|の|を|に|で|と|です|ます|でした|した|なります|なり|ご|お|画像|写真|英語|日本語|短い|検索|用|次|新しい|新|最終|的|な|示し|通り|とおり|後|ユーザー|による|ため|する|して|された|さ|れ|た|い|し|ภาพ|รูปภาพ|รูป|ภาษาอังกฤษ|ภาษาไทย|อังกฤษ|ของ|สำหรับ|ที่|เป็น|แบบ|สั้น|ๆ|ใหม่|คุณ|การ|แปล|เขียน|ปรับ|แล้ว|คือ|ครับ|ค่ะ|คะ|นะ|ใน|ถ่าย|เลย"
 _DENSE_SOURCES = "原文|原始|原句|原查询|输入|元の|原文|ต้นฉบับ|问题|質問"
 
 _SERVICE = re.compile(
@@ -137,14 +211,20 @@ class _Lexicon:
     """Words, and the beginnings of words, that are written with a star."""
 
     def __init__(self, words: list[str]) -> None:
-        self.words = frozenset(word for word in words if not word.endswith("*"))
-        self.beginnings = tuple(word[:-1] for word in words if word.endswith("*"))
+        plain = [_folded(word) for word in words]
+        self.words = frozenset(word for word in plain if not word.endswith("*"))
+        self.beginnings = tuple(word[:-1] for word in plain if word.endswith("*"))
 
     def __contains__(self, word: str) -> bool:
         return word in self.words or word.startswith(self.beginnings)
 
 
-_OPENING, _NAMING, _JOINING, _SOURCE, _RESULT = map(_Lexicon, (_OPENERS, _NOUNS, _WORDS, _SOURCES, _RESULTS))
+def _folded(text: str) -> str:
+    return text.casefold().replace("i\u0307", "i")  # of the Turkish İ
+
+
+_LANGUAGES = tuple(tuple(_Lexicon(words.split()) for words in language) for language in _WORDS)
+_SOURCE, _RESULT = _Lexicon(_SOURCES), _Lexicon(_RESULTS)
 _DENSE_RUN = re.compile(f"(?:{_DENSE_OPENERS}|{_DENSE_NOUNS}|{_DENSE_WORDS})+")
 _DENSE_OPENER, _DENSE_NOUN, _DENSE_SOURCE = map(re.compile, (_DENSE_OPENERS, _DENSE_NOUNS, _DENSE_SOURCES))
 
@@ -200,26 +280,30 @@ def announces(phrase: str, colon: bool) -> bool:
     words = _split(phrase)
     if not words:
         return False
-    opens = names = False
-    known = True
-    for place, word in enumerate(words):
-        if _DENSE.search(word):
-            known &= _DENSE_RUN.fullmatch(word) is not None
-            opens |= place == 0 and _DENSE_OPENER.match(word) is not None
-            names |= _DENSE_NOUN.search(word) is not None
-            continue
-        opener, noun = word in _OPENING, word in _NAMING
-        opens |= opener and place < 3
-        given = word in _SOURCE
-        names |= noun or given
-        known &= opener or noun or given or word in _JOINING
     if words == ["ok"]:
         return colon  # 'OK!' is a magazine
-    if known:
-        return opens or (colon and (names or (len(words) <= 3 and "image" in words)))
-    first = words[0] in _OPENING or _DENSE_OPENER.match(words[0]) is not None
-    return colon and names and first
+    if any(_DENSE.search(word) for word in words):
+        return _announces_densely(words, colon)
+    short = colon and len(words) <= 3
+    for opening, naming, joining in _LANGUAGES:
+        names = any(word in naming or word in _SOURCE for word in words)
+        if not names and not any(word in opening for word in words[:3]):
+            continue
+        if all(word in opening or word in naming or word in joining or word in _SOURCE for word in words):
+            return colon or any(word in opening for word in words[:3])
+        if colon and names and words[0] in opening:
+            return True
+    return short and words[-1] in ("image", "photo", "picture")
+
+
+def _announces_densely(words: list[str], colon: bool) -> bool:
+    """The same for the scripts without spaces, in which a word here is a run of letters."""
+    opens = _DENSE_OPENER.match(words[0]) is not None
+    names = any(_DENSE_NOUN.search(word) or _DENSE_SOURCE.search(word) for word in words)
+    if all(_DENSE_RUN.fullmatch(word) or word.isascii() for word in words):
+        return opens or (colon and names)
+    return colon and names and opens
 
 
 def _split(phrase: str) -> list[str]:
-    return [word for word in _BETWEEN.split(phrase.casefold()) if word]
+    return [word for word in _BETWEEN.split(_folded(phrase)) if word]

@@ -104,7 +104,12 @@ def read_answers(paths: Sequence[Path], manifest: Manifest) -> Read:
                     fix="nothing was stored; keep one of the two",
                 )
             seen[key] = f"{path}:{number}"
-            rewrite = read(Query("", manifest.texts[key]), _answer(record, manifest.model, prices), manifest.answer)
+            rewrite = read(
+                Query("", manifest.texts[key]),
+                _answer(record, manifest.model, prices),
+                manifest.answer,
+                manifest.instructions,
+            )
             if failed(rewrite):
                 failures[rewrite.fallback or ""] += 1
             else:

@@ -61,8 +61,11 @@ class Manifest(BaseModel):
     fingerprint: str
     """What the answers are stored under."""
     output_contract: int
+    """The version of the rules that answers were read by when it was written; they are read by today's."""
     answer: Form
     """How an answer is read."""
+    instructions: tuple[str, ...] = ()
+    """The words that every request has: an answer that repeats them is none."""
     prices: dict[str, float | None]
     """Per million tokens, as the card has them."""
     parts: tuple[Part, ...]
@@ -146,6 +149,7 @@ def export(
         fingerprint=loaded.asked_as,
         output_contract=output.VERSION,
         answer=rewriter.settings.answer,
+        instructions=rewriter.prompt.instructions,
         prices={"prompt": prices.prompt, "completion": prices.completion, "cached": prices.cached},
         parts=tuple(parts),
         texts={key: query.text for key, query in questions.items()},
@@ -167,13 +171,6 @@ def load_manifest(path: Path) -> Manifest:
         raise explain_os_error(error, path) from error
     except ValidationError as error:
         raise UserError("not the manifest of an export", file=path) from error
-    if manifest.output_contract != output.VERSION:
-        raise UserError(
-            f"exported by a grapebench that reads answers by rules {manifest.output_contract}, this one by "
-            f"{output.VERSION}",
-            file=path,
-            fix="import with that version, or export again",
-        )
     for part in manifest.parts:
         requests = path.parent / part.name
         if requests.is_file() and sha256_file(requests) != part.sha256:

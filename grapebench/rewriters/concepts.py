@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from grapebench.rewriters import announcing, output, speaking
 
-VERSION = 1
+VERSION = 2
 """Part of the fingerprint of every rewriter that detects; raised when any detection is read differently."""
 NONE = "None"
 
@@ -88,20 +88,20 @@ def write_both(concepts: Iterable[str], rewrite: str) -> str:
     return line if written == NONE else f"{line}\nRewrite: {' '.join(rewrite.split())}"
 
 
-def read_both(raw: str) -> Both:
+def read_both(raw: str, instructions: tuple[str, ...] = ()) -> Both:
     """The reverse of `write_both`, as lenient as `read` and `output.parse`. Never raises."""
     text, _ = _settled(raw)
     lines = text.splitlines()
     start = next((place for place, line in enumerate(lines) if _LABEL.match(_opened(line))), None)
     if start is None:
-        rewrite, reason = output.parse(raw)
+        rewrite, reason = output.parse(raw, instructions)
         return Both((), reason or "missing", rewrite, reason)
     after = range(start + 1, len(lines))
     end = next((place for place in after if announcing.label(_opened(lines[place]))), None)
     if end is None:  # the rewrite has no label: it follows a line of concepts, and a list of them is followed by none
         end = start + 1 if _is_word(_clean(lines[start])) else len(lines)
     concepts, undetected = read("\n".join(lines[start:end]))
-    rewrite, reason = output.parse("\n".join(lines[end:]))
+    rewrite, reason = output.parse("\n".join(lines[end:]), instructions)
     unneeded = reason == "empty" and not concepts and undetected is None
     return Both(concepts, undetected, rewrite, None if unneeded else reason)
 

@@ -19,8 +19,10 @@ _SENTENCE = re.compile(r"[.!?:;。！？：；\n]+")
 
 
 def is_echo(text: str, instructions: Instructions) -> bool:
-    """Whether a line is made of the words of an instruction: a whole sentence of it, or at least half of the line's runs
-    of four words. The query's own text is not part of the instruction."""
+    """Whether a line is made of the words of an instruction: a whole sentence of it, or half of its runs of four words.
+
+    The query's own text is no part of the instruction.
+    """
     if not instructions:
         return False
     words = _words(text)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from grapebench.errors import UserError, missing_extra
 from grapebench.files import sha256_json
+from grapebench.rewriters import turns
 from grapebench.rewriters.engines import Message
 
 if TYPE_CHECKING:
@@ -130,7 +131,20 @@ class Chat:
         return ids
 
     def decode(self, tokens: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        return decode(self.tokenizer, tokens)
+
+
+def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
+    """The text of an answer's tokens, without the special ones unless some of them mark thinking."""
+    whole = str(tokenizer.decode(list(tokens), skip_special_tokens=False))
+    return whole if turns.marked(whole) else str(tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+
+def marks_thinking(tokenizer: Any) -> bool:
+    """Whether a tokenizer's special tokens mark thinking, so that an answer must be decoded with them."""
+    added = (getattr(tokenizer, "added_tokens_decoder", None) or {}).values()
+    special = [str(token) for token in added if getattr(token, "special", False)]
+    return any(map(turns.marked, [*special, *getattr(tokenizer, "all_special_tokens", ())]))
 
 
 @functools.lru_cache(maxsize=1)

@@ -36,17 +36,19 @@ UNDETECTED = "undetected"
 """In a rewrite's trace: why the query's challenging concepts could not be read, where they were asked for."""
 NOT_JSON = "not json"
 
-_PLAIN = re.compile(r"(?:a|an|the|two|three|several) [a-z][a-z ,]*[a-z]")
-"""A caption in which there is nothing to read: most are, and millions are read in training."""
+_PLAIN = re.compile(r"(?:[Aa]n?|[Tt]wo|[Tt]hree|[Ss]everal)(?:,? [A-Za-z]+)+\.?")
+"""A caption in which there is nothing to take off: most are, and millions are read in training."""
 
 
 def parse(raw: str, instructions: Instructions = ()) -> tuple[str, str | None]:
     """The rewrite in a model's output, and why there is none.
 
     Returns (text, None), or ("", reason) with reason 'empty', 'no words' (marks only), 'refusal', 'question' (it asks
-    back), 'echo' (it repeats its instructions), 'unfinished' (cut off while thinking), 'tool call' or 'unreadable' (data
-    or markup without one answer). Never raises; a text that came out goes in and comes out unchanged.
+    back), 'echo' (it repeats its instructions), 'unfinished' (cut off while thinking), 'tool call' or 'unreadable'
+    (data or markup without one answer). Never raises; a text that came out goes in and comes out unchanged.
     """
+    if _PLAIN.fullmatch(raw):
+        return ("", "echo") if echo.is_echo(raw, instructions) else (raw, None)
     text = raw
     while True:
         shorter, reason = _unwrap(text, instructions)
@@ -64,8 +66,8 @@ def parse_lines(raw: str, instructions: Instructions = ()) -> tuple[tuple[str, .
 
     Returns (texts, None), or ((), reason) with a reason of `parse`. Each line is read as `parse` reads an answer;
     repeated ones, those without words, those that echo or speak to the asker and those that end with a colon (they
-    announce the others) are dropped. An output that opens with a refusal is one. Never raises; texts that came out, one a
-    line, go in and come out unchanged.
+    announce the others) are dropped. An output that opens with a refusal is one. Never raises; texts that came out, one
+    a line, go in and come out unchanged.
     """
     while True:
         texts, reason = _lines(raw, instructions)
@@ -85,8 +87,8 @@ def schema(several: bool) -> dict[str, Any]:
 def parse_json(raw: str, several: bool = False, instructions: Instructions = ()) -> tuple[tuple[str, ...], str | None]:
     """The texts of an answer that keeps to `schema`, and why there are none; nothing is guessed.
 
-    Returns (texts, None), or ((), reason) with reason 'not json' for anything else, and else one of `parse`: a text that
-    refuses in JSON still does. Thinking before the object is no part of the answer.
+    Returns (texts, None), or ((), reason) with reason 'not json' for anything else, and else one of `parse`: a text
+    that refuses in JSON still does. Thinking before the object is no part of the answer.
     """
     text, reason = turns.spoken(raw)
     if reason:
@@ -101,7 +103,8 @@ def parse_json(raw: str, several: bool = False, instructions: Instructions = ())
     texts = found if several else [found]
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         return (), NOT_JSON
-    kept, reasons = {}, ["empty"]
+    kept: dict[str, None] = {}
+    reasons = ["empty"]
     for one in (" ".join(one.encode("utf-8", "replace").decode().split()) for one in texts):
         reason = _no_answer(one, instructions)
         if reason:
@@ -248,7 +251,7 @@ def _no_answer(text: str, instructions: Instructions) -> str | None:
         return "empty"
     if not _has_words(text):
         return "no words"
-    if _PLAIN.fullmatch(text) is None and (reason := speaking.said_instead(text)):
+    if reason := speaking.said_instead(text):
         return reason
     return "echo" if echo.is_echo(text, instructions) else None
 

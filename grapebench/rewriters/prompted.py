@@ -15,7 +15,7 @@ from grapebench.records import ImageSource, Query, Rewrite
 from grapebench.rewriters import concepts as concepts_of
 from grapebench.rewriters import output, recot
 from grapebench.rewriters.engines import FINAL, Answer, Engine, Message, Request
-from grapebench.rewriters.prompted_settings import BothSettings, Form, PromptedSettings, load_engine
+from grapebench.rewriters.prompted_settings import SEVERAL, STRICT, BothSettings, Form, PromptedSettings, load_engine
 from grapebench.rewriters.prompts import Prompt
 from grapebench.rewriters.samples import Combination
 from grapebench.rewriters.setup import Setup
@@ -50,13 +50,20 @@ class Prompted:
                 f"samples = {settings.samples}, and a model that does not sample gives the same answer each time",
                 fix="let it sample, or ask for one answer",
             )
-        if settings.vote and settings.samples == 1 and settings.answer != "lines":
+        if settings.vote and settings.samples == 1 and settings.answer not in SEVERAL:
             raise UserError("vote = true needs several answers", fix="set samples")
         if self.detects and settings.answer == "concepts":
             raise UserError(
                 "concepts are asked for twice: by the prompt `detect`, and by answer = 'concepts'",
                 fix="take one of them out of the card",
             )
+        if settings.answer in STRICT and not getattr(self.engine, "structured", False):
+            raise UserError(
+                f"answer = {settings.answer!r}: {self.name} cannot hold a model to a JSON Schema",
+                fix="use the mechanism api or vllm, or answer = 'text'",
+            )
+        if settings.few_shot and settings.answer in STRICT:
+            raise UserError("few_shot: examples are plain text, and the answer is JSON", fix="take one out of the card")
         if settings.few_shot and (self.detects or settings.answer == "concepts"):
             raise UserError("few_shot: examples have no concepts", fix="take few_shot out of the card")
 
@@ -104,12 +111,12 @@ class Prompted:
 
     @property
     def asked_as(self) -> str:
-        """The fingerprint that answers are stored under: of all that determines a single one."""
-        contracts = [output.VERSION]
-        if self.settings.answer == "lines":
-            contracts.append(output.LINES_VERSION)
-        if self.detects or self.settings.answer == "concepts":
-            contracts.append(concepts_of.VERSION)
+        """The fingerprint that answers are stored under: of all that determines what a model says.
+
+        Not how it is read: that is done anew when they are looked up. Where a second question hangs on how the first
+        answer was read, its reading is a part of what is asked.
+        """
+        asked = self._contracts if self.detects else _ASKED[self.settings.answer]
         return sha256_json(
             [
                 self.name,
@@ -117,14 +124,22 @@ class Prompted:
                 self.prompt.sha256,
                 self.settings.answer,
                 list(self._examples),
-                *contracts,
+                *asked,
             ]
         )
 
     @property
     def fingerprint(self) -> str:
-        """Of answers and of what is made of them."""
-        return sha256_json([self.asked_as, self.samples, self._combination]) if self._combination else self.asked_as
+        """Of answers, of how they are read, and of what is made of them."""
+        made = [self.samples, self._combination] if self._combination else []
+        return sha256_json([self.asked_as, list(self._contracts), *made])
+
+    @property
+    def _contracts(self) -> tuple[int, ...]:
+        """The versions of the rules that answers are read by."""
+        lines = (output.LINES_VERSION,) if self.settings.answer == "lines" else ()
+        concepts = (concepts_of.VERSION,) if self.detects or self.settings.answer == "concepts" else ()
+        return (output.VERSION, *lines, *concepts)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -206,7 +221,21 @@ class Prompted:
             return
         by_id = {query.id: query for query in queries}
         for answer in ask(self.requests(queries)):
-            yield read(by_id[answer.key], answer, self.settings.answer)
+            yield self.read(by_id[answer.key], answer)
+
+    def read(self, query: Query, answer: Answer) -> Rewrite:
+        """An answer to the rewriter's prompt as a rewrite."""
+        return read(query, answer, self.settings.answer, self.prompt.instructions)
+
+    def read_again(self, query: Query, stored: Rewrite) -> Rewrite:
+        """A stored answer as today's contract reads it, so that a new reading asks for nothing again.
+
+        As it is where it holds two answers, whose reading is part of what was asked, or none.
+        """
+        if self.detects or stored.raw is None:
+            return stored
+        found = replace(self.read(query, _as_answer(stored)), seconds=stored.seconds)
+        return stored if found == stored else found
 
     def requests(self, queries: Sequence[Query], concepts: Mapping[str, str] | None = None) -> list[Request]:
         """What the engine is asked, in the order of the queries; their ids are the keys.
@@ -247,7 +276,8 @@ class Prompted:
 
         shown = self._shown(query)
         seen = () if shown is None else (images[shown],)
-        return Request(query.id, render(query, None), shorter, len(text), seen)
+        schema = output.schema(self.settings.answer in SEVERAL) if self.settings.answer in STRICT else None
+        return Request(query.id, render(query, None), shorter, len(text), seen, schema)
 
     def _shown(self, query: Query) -> str | None:
         """The image that goes with a query."""
@@ -259,20 +289,41 @@ class Prompted:
         return attached(self._searcher).gallery.images
 
 
-def read(query: Query, answer: Answer, form: Form) -> Rewrite:
-    """An answer as a rewrite; a failure has no `raw`, so that it is asked again, unless the model meant it."""
+_ASKED: Mapping[Form, tuple[int, ...]] = {
+    "text": (1,),
+    "lines": (1, 2),
+    "concepts": (1, 1),
+    "json": (),
+    "json-lines": (),
+}
+"""Versions of contracts that stood in what answers were stored under: they stay, so that those answers are found."""
+
+
+_REFUSED = "refused"
+"""In a rewrite's trace: that its refusal was not read from the text."""
+
+
+def read(query: Query, answer: Answer, form: Form, instructions: tuple[str, ...] = ()) -> Rewrite:
+    """An answer as a rewrite; a failure has no `raw`, so that it is asked again, unless the model meant it.
+
+    `instructions` are the fixed words of the prompt: an answer that repeats them is none.
+    """
     texts: tuple[str, ...] = ()
     found: dict[str, str] = {}
     reason = answer.failure
+    if reason == "refusal":
+        found = {_REFUSED: "by the engine's word"}
     if reason is None and form == "lines":
-        texts, reason = output.parse_lines(answer.raw)
+        texts, reason = output.parse_lines(answer.raw, instructions)
+    elif reason is None and form in STRICT:
+        texts, reason = output.parse_json(answer.raw, form in SEVERAL, instructions)
     elif reason is None and form == "concepts":
-        both = concepts_of.read_both(answer.raw)
+        both = concepts_of.read_both(answer.raw, instructions)
         found = recot.trace(both.concepts, both.undetected)
         unneeded = not both.concepts and both.undetected is None
         texts, reason = (query.text if unneeded else both.rewrite,), both.fallback
     elif reason is None:
-        text, reason = output.parse(answer.raw)
+        text, reason = output.parse(answer.raw, instructions)
         texts = (text,)
     return Rewrite(
         query.id,
@@ -283,6 +334,26 @@ def read(query: Query, answer: Answer, form: Form) -> Rewrite:
         completion_tokens=answer.completion_tokens,
         money=answer.money,
         trace=answer.trace | found,
+    )
+
+
+def _as_answer(stored: Rewrite) -> Answer:
+    """What the engine gave, from what was made of it."""
+    trace = {
+        place: text
+        for place, text in stored.trace.items()
+        if place not in (recot.CONCEPTS, output.UNDETECTED, _REFUSED)
+    }
+    # A refusal may have been read from the text, and is then read again, or have been the server's own word.
+    final = stored.fallback in FINAL and (stored.fallback != "refusal" or _REFUSED in stored.trace)
+    return Answer(
+        stored.query_id,
+        stored.raw or "",
+        stored.prompt_tokens,
+        stored.completion_tokens,
+        stored.money,
+        stored.fallback if final else None,
+        trace,
     )
 
 

@@ -10,8 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from grapebench.records import Fusion
 
-Form = Literal["text", "lines", "concepts"]
+Form = Literal["text", "lines", "concepts", "json", "json-lines"]
 """How an answer is read."""
+SEVERAL = ("lines", "json-lines")
+"""The forms of an answer that holds several texts."""
+STRICT = ("json", "json-lines")
+"""The forms that the engine holds the model to, so that nothing is guessed."""
 
 
 class PromptedSettings(BaseModel):
@@ -27,7 +31,8 @@ class PromptedSettings(BaseModel):
     """Weight of the query's own text beside the answers, each of which has weight 1."""
     answer: Form = "text"
     """'lines': every line of an answer is a text of its own. 'concepts': an answer names the query's challenging
-    concepts, then the rewrite."""
+    concepts, then the rewrite. 'json', 'json-lines': the engine holds the model to `{"rewrite": text}`, or to
+    `{"rewrites": [text, …]}`, and anything else is 'not json'; for servers and vLLM."""
     few_shot: int = Field(0, ge=0)
     """How many examples of the train split go before the query."""
     vote: bool = False

@@ -54,6 +54,13 @@ class Prompt:
         """By what they are for; `detect` only where there is one."""
         return {"system": self.system, "user": self.user} | ({DETECT: self.detect} if self.detect else {})
 
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """The words that every query is asked with: of system and user, in order, cut where a query's own words are."""
+        variable = re.compile(Template.pattern)
+        pieces = (variable.split(text)[:: 1 + variable.groups] for text in (self.system, self.user) if text)
+        return tuple(piece for cut in pieces for piece in cut)
+
     def messages(self, query: Query, text: str | None = None, concepts: str | None = None) -> list[dict[str, str]]:
         """The prompt for one query as chat messages; `text` stands in for a query's text that is too long.
 

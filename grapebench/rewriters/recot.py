@@ -82,14 +82,12 @@ def read(query: Query, answer: Answer) -> Rewrite:
 
 
 def _rewritten(rewriter: Prompted, ask: Ask, detected: Sequence[tuple[Query, Rewrite]]) -> Iterator[Rewrite]:
-    from grapebench.rewriters.prompted import read as read_rewrite
-
     firsts: Mapping[str, Rewrite] = {query.id: first for query, first in detected}
     by_id = {query.id: query for query, _ in detected}
     known = {key: first.trace.get(CONCEPTS, concepts_of.NONE) for key, first in firsts.items()}
     for answer in ask(rewriter.requests(list(by_id.values()), known)):
         first = firsts[answer.key]
-        second = read_rewrite(by_id[answer.key], answer, rewriter.settings.answer)
+        second = rewriter.read(by_id[answer.key], answer)
         yield replace(
             second,
             raw=None if second.raw is None else f"{first.raw}\n{second.raw}",

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 
-_NOTHING_TO_SEE = (
-    r"(?:image|images|picture|photo|photograph|attachment|file|link|url|text|query|article|context|caption|description)s?\b"
-)
+_NOTHING_TO_SEE = r"(?:image|images|picture|photo|photograph|attachment|file|link|url|text|query|article|context|caption|description)s?\b"
 _VERBS = (
     r"(?:assist|provide|comply|fulfil+|translate|create|generate|describe|view|access|display|identify|recogni[sz]e|process|analy[sz]e"
     r"|interpret|determine|complete|continue|rewrite|rephrase|write|answer|offer|discuss|engage|produce|caption|perform|respond|support"
@@ -64,8 +62,8 @@ _REFUSALS = (
     r"(?:माफ़ कीजिए|माफ कीजिए|क्षमा करें|क्षमा कीजिए|मुझे खेद है|खेद है|मैं क्षमा)[\s,।]*|मैं (?:\S+ ){0,8}(?:नहीं कर सकता|नहीं कर सकती|नहीं देख सकता|असमर्थ|सक्षम नहीं)|एक (?:एआई|ai|भाषा मॉडल)",
     r"(?:מצטער|אני מצטער|סליחה|לצערי)[\s,.]*(?:אבל |אך )?(?:אני|אין|לא)|אני לא (?:יכול|מסוגל|רואה)|כמודל שפה|אינני יכול",
     r"(?:非常|很|十分)?(?:抱歉|对不起|對不起|不好意思)[，,。！!\s]*(?:但|但是|不过|可是)?[，,\s]*(?:我|作为|作為|您|你|无法|無法|不能|这|該|该|由于|目前|图|請|请|$)|(?:很遗憾|遗憾的是)|我(?:目前|暂时|现在|是一?个?(?:ai|人工智能|语言模型))?(?:无法|無法|不能|没有办法|没办法|不可以|不具备|看不到|无权|不支持|是一[个個])(?:直接|查看|看到|帮|提供|满足|访问|处理|回答|生成|翻译|识别|为|协助|完成|显示|继续|描述|語言|语言|人工|改写|文本|ai|能力)|(?:作为|作為)(?:一个|一個|一款|一名)?(?:ai|人工智能|语言模型|語言模型|文本)|无法(?:回答|提供|生成|识别|查看|处理)",
-    r"(?:大変)?(?:申し訳(?:ありません|ございません|ない)|すみません|ごめんなさい|恐れ入りますが|残念ながら)[、。,が\s]*|(?:私は)?(?:ai|人工知能|言語モデル)(?:です|として|なので|アシスタント)|(?:画像|写真|ご要望|ご質問|その)\S{0,20}(?:できません|見ることができ|確認できません|お答えできません|対応できません)",
-    r"(?:정말 )?(?:죄송(?:합니다|하지만|해요|스럽지만)|미안(?:합니다|하지만)|유감(?:스럽게도|입니다)|안타깝게도)[\s,.]*|저는 (?:ai|인공지능|언어 모델|텍스트)|(?:이미지|사진|요청)\S{0,4} ?(?:를|을|은|는)? ?(?:볼|확인할|직접 볼|처리할|도와드릴) 수 (?:없|가 없)|ai 언어 모델",
+    r"(?:大変)?(?:申し訳(?:ありません|ございません|ない)|すみません|ごめんなさい|恐れ入りますが|残念ながら)[、。,が\s]*|(?:私は)?(?:ai|人工知能|言語モデル)(?:です|として|なので|アシスタント)|(?:(?:私|現在|今)(?:は|の)?[、\s]*)?(?:画像|写真|ご要望|ご質問|その)\S{0,20}(?:できません|見ることができ|確認できません|お答えできません|対応できません)",
+    r"(?:정말 )?(?:죄송(?:합니다|하지만|해요|스럽지만)|미안(?:합니다|하지만)|유감(?:스럽게도|입니다)|안타깝게도)[\s,.]*|저는 (?:ai|인공지능|언어 모델|텍스트)|(?:(?:저는|제가|현재|직접) ){0,3}(?:이미지|사진|요청)\S{0,4} ?(?:를|을|은|는)? ?(?:볼|확인할|직접 볼|처리할|도와드릴) 수 (?:없|가 없)|ai 언어 모델",
     r"(?:ขออภัย|ขอโทษ|ต้องขออภัย|เสียใจ)(?:ครับ|ค่ะ|ด้วย|จริงๆ)*[\s,]*(?:แต่)?\s*(?:ฉัน|ผม|ดิฉัน|เรา|ไม่|ใน|$)|(?:ฉัน|ผม|ดิฉัน)(?:ไม่สามารถ|ไม่อาจ|ยังไม่สามารถ|เป็น(?:โมเดล|ai|ปัญญา))|ในฐานะ(?:ที่เป็น)?(?:โมเดล|ai|ปัญญา)",
 )
 
@@ -80,11 +78,12 @@ _REQUESTS = (
     r"(?:hello|hi|hey)\b[!,.]?\s*(?:there)?[!,.]*\s*(?:how|what|i(?:['’]m| am)|it (?:looks|seems))\b",
     r"how (?:can|may) i (?:help|assist)\b",
     r"i(?:['’]d| would)? (?:need|require) (?:more|the|additional|further|some|an?|to (?:see|know)) ?(?:\w+ ){0,4}(?:information|context|details?|image|picture|photo|text|clarification|article|query|what|which|content)\b",
-    rf"i (?:don['’]t|do not|can['’]t|cannot|didn['’]t|did not) (?:see|have|find|receive|get) (?:an?|any|the|enough|your) (?:\w+ ){{0,3}}{_NOTHING_TO_SEE}",
+    rf"i (?:don['’]t|do not|can['’]t|cannot|didn['’]t|did not) (?:see|have|find|receive|get) (?:an?|any|the|enough|your) (?!ability|means|capab)(?:\w+ ){{0,3}}{_NOTHING_TO_SEE}",
     r"(?:it (?:seems|looks|appears)|it['’]s likely)(?: like| as if| as though| that)* (?:you(?:['’]ve|['’]re|['’]d|r)?\b|there (?:is no|was no|might be|may be|seems|['’]s no|are no)\b|(?:the|your|this) (?:\w+ ){0,3}(?:is|was|got|did|does|has|were|you|isn['’]t|wasn['’]t|didn['’]t|hasn['’]t|may|might)\b ?(?:missing|empty|incomplete|not|cut|n['’]t|provided|incorrectly|been|load|attached|be)?)",
     rf"you (?:haven['’]t|have not|didn['’]t|did not|forgot to|need to|only|['’]ve not)\b.{{0,30}}\b(?:{_GIVE}d?|provided|attached|uploaded|shared|included)",
     rf"(?:there (?:is|was|are|were|seems to be|appears to be) )?no {_NOTHING_TO_SEE}(?: \w+){{0,3}} (?:provided|attached|uploaded|given|shared|included|visible|available)\b",
     r"(?:the|your|this) (?:image|picture|photo|photograph|file|link|attachment|query|text|article)(?: you \w+)? (?:was not|is not|isn['’]t|wasn['’]t|has not|hasn['’]t|could not|couldn['’]t|cannot|can['’]t|did not|didn['’]t|failed to|does not|doesn['’]t) (?:be |been )?(?:provided|attached|uploaded|loaded|visible|available|displayed|accessible|included|shared|come through|load|appear to|opened|seen|clear|specif\w+|show up|contain)\b",
+    r"(?:the|your|this) (?:message|query|request|input|text|question|prompt|sentence|article) (?:you (?:sent|gave|provided) )?(?:seems|appears|looks|is)(?: to be| to have been)? (?:incomplete|empty|cut off|unclear|missing|truncated|garbled|ambiguous|too (?:short|vague))\b",
     r"(?:i(?:['’]m| am) (?:ready|here to|waiting)|i understand(?: that you|[.!,]|$)|i(?:['’]ll| will) (?:wait|need)|let me know (?:if|what|which|how|when)|feel free to|just let me know|to (?:help|assist|rewrite|translate|answer|give|provide|create|write) [^.?!]{0,80}\b(?:i(?:['’]d| would)? need|please))\b",
     r"without (?:being able to |direct )?(?:seeing|see|viewing|access to|more (?:context|information|details)|additional (?:context|information)|further (?:context|information)|any (?:context|additional|more)|the (?:actual|full|original) (?:image|text|article))\b",
     # Other languages: please give, could you, what do you want, no picture is there

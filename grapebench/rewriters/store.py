@@ -197,7 +197,7 @@ def all_answers(
     if loaded.stored:
         # Each is made under its query's id at once: copying them afterwards costs nearly as much as reading them.
         query_ids = {key: query.id for query, some in zip(queries, by_query, strict=True) for key in some}
-        found = store.lookup(loaded.asked_as or loaded.fingerprint, list(query_ids), query_ids)
+        found = _stored(loaded, store, dict(zip(keys, asked, strict=True)), query_ids)
     waiting: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
         if key not in found:
@@ -224,6 +224,19 @@ def all_answers(
 def _without_source(query: Query) -> Query:
     """As a rewriter is asked: what is no part of the key cannot change an answer."""
     return dataclasses.replace(query, source="") if query.source else query
+
+
+def _stored(
+    loaded: LoadedRewriter,
+    store: RewriteStore,
+    questions: Mapping[str, Query],
+    query_ids: Mapping[str, str] | None = None,
+) -> dict[str, Rewrite]:
+    """The stored answers to questions by key, as the rewriter reads them today."""
+    found = store.lookup(loaded.asked_as or loaded.fingerprint, list(questions), query_ids)
+    if loaded.read_again is None:
+        return found
+    return {key: loaded.read_again(questions[key], rewrite) for key, rewrite in found.items()}
 
 
 def _for(query: Query, answer: Rewrite) -> Rewrite:
@@ -266,6 +279,6 @@ def _ask_once(
             claims,
             name,
             list(questions),
-            lambda keys: store.lookup(name, keys),
+            lambda keys: _stored(loaded, store, {key: questions[key] for key in keys}),
             lambda keys: _ask(loaded, store, {key: questions[key] for key in keys}),
         )

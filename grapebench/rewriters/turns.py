@@ -48,7 +48,9 @@ _SPECIAL = (
 )
 _END = re.compile(_SPECIAL)
 _START = re.compile(rf"\s*(?:{_SPECIAL}\s*)+(?:(?P<role>assistant|model|user|human|system|ai)\s*(?={_SPECIAL}|\n|$))?")
-_BARE_ROLE = re.compile(r"\s*(?:assistant|model|ai)\s*\n|\s*(?:###\s*)?(?:assistant|response|output)\s*:\s*", re.IGNORECASE)
+_BARE_ROLE = re.compile(
+    r"\s*(?:assistant|model|ai)\s*\n|\s*(?:###\s*)?(?:assistant|response|output)\s*:\s*", re.IGNORECASE
+)
 _NEXT_TURN = re.compile(
     r"\n\s*(?:user|assistant|human|model|system)\s*\n"
     r"|\n\s*(?:###?\s*)?(?:user|assistant|human|instructions?|input|question)\s*:"

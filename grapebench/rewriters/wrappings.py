@@ -20,12 +20,16 @@ _TAGGED = re.compile(rf"<({_ANSWER}|final)>(.*?)(?:</\1>|$)", re.DOTALL | re.IGN
 _STRAY = re.compile(rf"</?(?:{_ANSWER}|final)>", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}{0,2}\$?")
 _KEY = re.compile(rf"{_ANSWER}|改写|翻译|描述|标题|答案|キャプション|説明|翻訳|캡션|번역", re.IGNORECASE)
+_GIVEN = re.compile(r"(?:original|source|input|query|text)(?![ _-]?rewrit)", re.IGNORECASE)
+"""A key that rather holds what the model was given."""
 _FENCE = re.compile(
     r"\s*(?P<fence>```+|~~~+)[ \t]*(?P<language>[\w+-]*)[ \t]*\n(?P<content>.*?)(?:\n[ \t]*(?P=fence)|(?P=fence)|\Z)",
     re.DOTALL,
 )
-_SHORT_FENCE = re.compile(r"\s*```+[ \t]*(?:(?:te?xt|plaintext|plain|markdown|md|json|html|xml|bash)[ \t]+)?([^`\n]+?)[ \t]*```+")
-_ELEMENTS = "a|abbr|article|b|big|blockquote|body|br|caption|center|cite|code|dd|div|dl|dt|em|figcaption|figure|font|footer|h[1-6]|header|hr|html|i|label|li|main|mark|ol|p|pre|q|section|small|span|strong|sub|sup|table|tbody|td|th|thead|title|tr|u|ul"  # noqa: E501
+_SHORT_FENCE = re.compile(
+    r"\s*```+[ \t]*(?:(?:te?xt|plaintext|plain|markdown|md|json|html|xml|bash)[ \t]+)?([^`\n]+?)[ \t]*```+"
+)
+_ELEMENTS = "a|abbr|article|b|big|blockquote|body|br|caption|center|cite|code|dd|div|dl|dt|em|figcaption|figure|font|footer|h[1-6]|header|hr|html|i|label|li|main|mark|ol|p|pre|q|section|small|span|strong|sub|sup|table|tbody|td|th|thead|title|tr|u|ul"
 _ELEMENT = re.compile(rf"</?(?:{_ELEMENTS})(?:\s+[\w-]+\s*=[^<>]*)?\s*/?>", re.IGNORECASE)
 _BREAKS = re.compile(r"<(?:br|/p|/div|/h[1-6]|/li|/tr|/title|hr)\b[^<>]*>", re.IGNORECASE)
 _PAGE = re.compile(
@@ -34,7 +38,28 @@ _PAGE = re.compile(
 )
 _PICTURE = re.compile(r"!\[([^\[\]]*)\]\([^()]*\)")
 _LINK = re.compile(r"\[([^\[\]]+)\]\((?:https?:|#|/)[^()]*\)")
-_PAIRS = ('""', "''", "“”", "„“", "„”", "””", "‘’", "‚‘", "«»", "»«", "‹›", "「」", "『』", "《》", "〈〉", "【】", "``", "**", "__", "＂＂")
+_PAIRS = (
+    '""',
+    "''",
+    "“”",
+    "„“",
+    "„”",
+    "””",
+    "‘’",
+    "‚‘",
+    "«»",
+    "»«",
+    "‹›",
+    "「」",
+    "『』",
+    "《》",
+    "〈〉",
+    "【】",
+    "``",
+    "**",
+    "__",
+    "＂＂",
+)
 _APOSTROPHES = "'’‘"
 MARK = re.compile(r"^(?:[-*•·–—‣▪●○►➤✓]\s+|#+\s+|>\s+|\d{1,2}[.)]\s+)")
 """A list mark as a line may begin with; a number is one only where others are beside it."""
@@ -115,7 +140,8 @@ def _answers(value: Any) -> Iterator[str]:
         for one in value:
             yield from _answers(one)
     elif isinstance(value, dict) and not ("arguments" in value and "name" in value):
-        named = [one for key, one in value.items() if isinstance(key, str) and _KEY.search(key)]
+        keys = [key for key in value if isinstance(key, str) and _KEY.search(key)]
+        named = [value[key] for key in sorted(keys, key=lambda key: _GIVEN.match(key) is not None)]
         chosen = named[:1] if named else list(value.values()) if len(value) == 1 else []
         for one in chosen:
             yield from _answers(one)
@@ -136,7 +162,7 @@ def bare(line: str) -> str:
     """A line without list mark, bold type and the quotation marks around the whole of it."""
     line = " ".join(line.replace("**", "").split())
     line = _SURE_MARK.sub("", line)
-    for left, right in _PAIRS:
+    for left, right in map(tuple, _PAIRS):
         end = line.rstrip(".。") if right not in ".。" else line
         if len(end) >= 2 and end[0] == left and end[-1] == right and _encloses(end, left, right):
             return end[1:-1].strip()

@@ -358,8 +358,7 @@ def test_an_export_that_was_changed_or_replaced_is_refused(
         load_manifest(manifest)
     (tmp_path / "b.jsonl").unlink()
     monkeypatch.setattr(output, "VERSION", output.VERSION + 1)
-    with pytest.raises(UserError, match=rf"reads answers by rules {output.VERSION - 1}, this one by {output.VERSION}"):
-        load_manifest(manifest)
+    assert load_manifest(manifest)  # what was paid for is read by today's rules
     manifest.write_text("{}")
     with pytest.raises(UserError, match=r"b\.manifest\.json: not the manifest of an export"):
         load_manifest(manifest)

@@ -201,7 +201,7 @@ def test_settings_are_those_of_both() -> None:
 
 def test_the_fingerprint_holds_what_changes_a_rewrite() -> None:
     base = make()
-    assert base.fingerprint == base.asked_as == make(few_shot=0).fingerprint
+    assert base.fingerprint == make(few_shot=0).fingerprint and base.asked_as == make(few_shot=0).asked_as
     sampled: list[dict[str, Any]] = [
         {"samples": 2},
         {"samples": 3},

@@ -209,7 +209,7 @@ def test_a_plain_prompts_hash_is_as_it_was() -> None:
     plain = Prompt("translate", "Say: $query", "Be short.")
     assert plain.sha256 == sha256_json({"system": "Be short.", "user": "Say: $query"})
     made = make(plain)
-    assert made.asked_as == sha256_json(["faked", made.engine.identity, plain.sha256, "text", [], output.VERSION])
+    assert made.asked_as == sha256_json(["faked", made.engine.identity, plain.sha256, "text", [], 1])
 
 
 def test_two_questions_are_not_mistaken_for_one() -> None:

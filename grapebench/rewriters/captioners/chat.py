@@ -62,7 +62,7 @@ class _Chat:
         for start in range(0, len(pictures), _AT_ONCE):
             some = {picture.sha256: picture for picture in pictures[start : start + _AT_ONCE]}
             for answer in self.engine.answer([self._request(picture) for picture in some.values()]):
-                yield _to_rewrite(some[answer.key].id, answer)
+                yield _to_rewrite(some[answer.key].id, answer, self.prompt.instructions)
 
     def _request(self, picture: Picture) -> Request:
         from grapebench.retrieval.decode import decode
@@ -73,9 +73,9 @@ class _Chat:
         return Request(picture.sha256, self.prompt.messages, lambda _: None, 0, (data,))
 
 
-def _to_rewrite(image: str, answer: Answer) -> Rewrite:
+def _to_rewrite(image: str, answer: Answer, instructions: tuple[str, ...]) -> Rewrite:
     if answer.failure is None:
-        text, fallback = output.parse(answer.raw)
+        text, fallback = output.parse(answer.raw, instructions)
         raw: str | None = answer.raw
     else:
         text, fallback = "", answer.failure

@@ -89,7 +89,7 @@ class Pipeline:
             ) from error
         rewrites = []
         for one, answer in zip(batch, answers, strict=True):
-            text, fallback = output.parse(answer.raw)
+            text, fallback = output.parse(answer.raw, self.prompt.instructions if self.prompt else ())
             rewrites.append(
                 Rewrite(
                     one.id,

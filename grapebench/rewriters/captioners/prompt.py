@@ -24,6 +24,11 @@ class CaptionPrompt:
         return sha256_json({"system": self.system, "user": self.user})
 
     @property
+    def instructions(self) -> tuple[str, ...]:
+        """The words that every image is shown with: a caption that repeats them is none."""
+        return (self.system, self.user) if self.system else (self.user,)
+
+    @property
     def messages(self) -> tuple[dict[str, str], ...]:
         """As chat messages; the image belongs to the last one."""
         user = {"role": "user", "content": self.user}

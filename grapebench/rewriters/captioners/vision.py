@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grapebench.errors import UserError
+from grapebench.rewriters import turns
 from grapebench.rewriters.captioners.prompt import CaptionPrompt
-from grapebench.rewriters.models import quiet, reason
+from grapebench.rewriters.models import decode, quiet, reason
 
 if TYPE_CHECKING:
     import torch
@@ -56,12 +57,13 @@ class Vision:
                 no_repeat_ngram_size=0,
             )
         asked = inputs.get("input_ids")
+        opened = turns.opened(self._rendered(prompt)) if self._chats and prompt else ""
         new = made if asked is None else _without_prompt(made, asked)
         special = set(self.tokenizer.all_special_ids)
         lengths = [0] * len(images) if asked is None else inputs["attention_mask"].sum(1).tolist()
         return [
             Answered(
-                raw=str(self.tokenizer.decode(row, skip_special_tokens=True)),
+                raw=opened + decode(self.tokenizer, row),
                 prompt_tokens=length,
                 completion_tokens=sum(token not in special for token in row),
                 cut=len(row) >= max_new_tokens and row[-1] not in special,
@@ -75,7 +77,7 @@ class Vision:
             if prompt:
                 raise UserError("the captioning model takes no prompt", fix="remove [prompts] from the card")
             return self.image_processor(list(images), return_tensors="pt")
-        if getattr(self.processor, "chat_template", None):
+        if self._chats:
             return self._chat(images, prompt)
         if prompt is None:
             return self.processor(images=list(images), return_tensors="pt")
@@ -87,13 +89,7 @@ class Vision:
     def _chat(self, images: Sequence[Image], prompt: CaptionPrompt | None) -> Any:
         if prompt is None:
             raise UserError("the captioning model is a chat model and needs to be asked", fix="name prompts.user")
-        turns: list[dict[str, Any]] = [
-            {"role": one["role"], "content": [{"type": "text", "text": one["content"]}]} for one in prompt.messages
-        ]
-        turns[-1]["content"].insert(0, {"type": "image"})
-        text = self.processor.apply_chat_template(
-            turns, add_generation_prompt=True, tokenize=False, enable_thinking=False
-        )
+        text = self._rendered(prompt)
         start = self.tokenizer.bos_token
         return self.processor(
             images=[[image] for image in images],
@@ -102,6 +98,20 @@ class Vision:
             return_tensors="pt",
             # A template that wrote the first token itself wants no other.
             add_special_tokens=not (start and text.startswith(start)),
+        )
+
+    @property
+    def _chats(self) -> bool:
+        return self.processor is not None and bool(getattr(self.processor, "chat_template", None))
+
+    def _rendered(self, prompt: CaptionPrompt) -> str:
+        """The prompt with a place for one image, as the chat template writes it."""
+        told: list[dict[str, Any]] = [
+            {"role": one["role"], "content": [{"type": "text", "text": one["content"]}]} for one in prompt.messages
+        ]
+        told[-1]["content"].insert(0, {"type": "image"})
+        return str(
+            self.processor.apply_chat_template(told, add_generation_prompt=True, tokenize=False, enable_thinking=False)
         )
 
     def _open_ended(self, inputs: Any) -> Any:

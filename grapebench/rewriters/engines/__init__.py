@@ -30,6 +30,8 @@ class Request:
     """How many characters the query's text has."""
     images: tuple[bytes, ...] = ()
     """Encoded image files that go with the last user turn; only for engines that see."""
+    schema: dict[str, Any] | None = None
+    """The JSON Schema that the answer has to keep to; only for engines that are `structured`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,9 @@ class Engine(Protocol):
     @property
     def sees(self) -> bool:
         """Whether requests may carry images."""
+
+    structured: bool
+    """Whether it can hold a model to a JSON Schema; where it is not there, it cannot."""
 
     @property
     def identity(self) -> Any:

@@ -19,6 +19,7 @@ from grapebench.rewriters.engines import FINAL, Answer, Request, replies
 from grapebench.rewriters.engines.background import iterate
 from grapebench.rewriters.engines.giving_up import given_up, is_hopeless
 from grapebench.rewriters.engines.images import with_images
+from grapebench.rewriters.engines.served import response_format
 from grapebench.rewriters.engines.spending import Prices, Purse, Usage, most_tokens, purse
 from grapebench.rewriters.sampling import seed_of
 from grapebench.rewriters.setup import Setup
@@ -119,6 +120,8 @@ class Api:
     def sees(self) -> bool:
         return self.settings.image
 
+    structured = True
+
     @property
     def lease(self) -> float:
         """Seconds that a request takes at most, all retries and waits between them included."""
@@ -168,6 +171,8 @@ class Api:
         }
         if settings.sample:
             body |= {"top_p": settings.top_p, "seed": seed_of(self.setup.seed, request.key)}
+        if request.schema is not None:
+            body["response_format"] = response_format(request.schema)
         return {name: value for name, value in body.items() if name not in settings.leave_out} | settings.extra
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:

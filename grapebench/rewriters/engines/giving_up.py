@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from grapebench.errors import UserError
@@ -12,6 +13,8 @@ MOST = 20
 """So many failures in a row end a run, whatever they are."""
 MOST_BEFORE = {"error 404": 1, replies.REFUSED: 1, "error 400": 5, "error 403": 5, "error 422": 5}
 """So many of one kind, before the first answer: then the address, the model's name or the card is wrong."""
+
+_FORMAT = re.compile(r"response_format|json_schema|structured.?output|guided", re.IGNORECASE)
 
 
 def is_hopeless(row: Sequence[str], answered: int) -> bool:
@@ -35,6 +38,11 @@ def given_up(server: str, model: str, key_env: str, last: Answer, row: Sequence[
             return UserError(f"{server} knows no model {model!r} (error 404)", fix=fix)
         case replies.REFUSED:
             return UserError(f"no connection to {server}", fix="start the server, or correct base_url in the card")
+        case "error 400" | "error 422" if _FORMAT.search(last.trace.get("error", "")):
+            return UserError(
+                f"{server} holds no model to a JSON Schema ({last.failure}: {last.trace['error']})",
+                fix="set answer = 'text' in the card, or ask a server or model that takes response_format",
+            )
         case replies.NO_CREDIT:
             return UserError(f"the account at {server} has no credit left", fix="the same command goes on later")
     times = f"{len(row)} requests in a row" if len(row) > 1 else "a request"

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from grapebench.errors import UserError
-from grapebench.rewriters import models
+from grapebench.rewriters import models, turns
 from grapebench.rewriters.engines import Answer, Request, served
 from grapebench.rewriters.engines.decoding import Processors, generate
 from grapebench.rewriters.engines.fitting import fit
@@ -24,6 +24,8 @@ class _Encoded:
     key: str
     tokens: list[int]
     trace: dict[str, str]
+    opened: str
+    """The mark with which the chat template opens thinking; the answer goes on from there."""
 
 
 class Transformers:
@@ -109,7 +111,7 @@ class Transformers:
             tokens, trace = tokens_of[text], dict[str, str]()
             if limit is not None and len(tokens) > limit:
                 _, tokens, trace = fit(request, lambda some: loaded.tokenise([loaded.render(some)])[0], limit)
-            found.append(_Encoded(request.key, tokens, trace))
+            found.append(_Encoded(request.key, tokens, trace, turns.opened(text)))
         return found
 
     def _answer(self, loaded: models.Chat, batch: list[_Encoded]) -> list[Answer]:
@@ -131,7 +133,7 @@ class Transformers:
             trace = one.trace if end is not None else one.trace | {"cut output": "no end within max_new_tokens"}
             spoken = answer if end is None else answer[:end]
             used = len(answer) if end is None else end + 1
-            found.append(Answer(one.key, loaded.decode(spoken), len(one.tokens), used, trace=trace))
+            found.append(Answer(one.key, one.opened + loaded.decode(spoken), len(one.tokens), used, trace=trace))
         return found
 
     def _generate(self, loaded: models.Chat, batch: list[_Encoded]) -> list[list[int]]:

@@ -65,6 +65,8 @@ def read(key: str, body: object, model: str, prices: Prices) -> Answer:
             failure = "content filter"
         elif finish == "length":
             trace["cut output"] = "no end within max_new_tokens"
+        if failure is None and not raw.strip():
+            raw = _beside(message) or raw
     usage = read_usage(reply.get("usage"))
     if usage is None:
         usage = Usage(0, 0)
@@ -134,6 +136,19 @@ def _text(content: object) -> str:
         content = "".join(part for part in parts if isinstance(part, str))
     # Half a character pair, which JSON can express, would fit into no file.
     return content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""
+
+
+def _beside(message: Mapping[str, Any]) -> str:
+    """What a model did instead of answering, where a server tells it apart from the text: it called a tool, or thought.
+
+    It is written as a model without such a server writes it, so that one contract reads both.
+    """
+    calls = message.get("tool_calls") or message.get("function_call")
+    if calls:
+        return f"<tool_call>{json.dumps(calls, ensure_ascii=True)}"
+    thoughts = (_text(message.get(name)).strip() for name in ("reasoning_content", "reasoning", "thinking"))
+    thought = next((text for text in thoughts if text), "")
+    return f"<think>{thought}" if thought else ""
 
 
 def _count(value: object) -> int | None:

@@ -33,6 +33,7 @@ def body(settings: LocalSettings, seed: int, request: Request) -> dict[str, Any]
     would fill in from the model's `generation_config.json` are all set: what the card does not say does not happen.
     """
     drawn = {"temperature": settings.temperature, "top_p": settings.top_p, "seed": seed_of(seed, request.key)}
+    held = {} if request.schema is None else {"response_format": response_format(request.schema)}
     return {
         "model": settings.adapter or settings.model,
         "messages": with_images(request.messages, request.images),
@@ -44,4 +45,10 @@ def body(settings: LocalSettings, seed: int, request: Request) -> dict[str, Any]
         "frequency_penalty": 0,
         "repetition_penalty": 1,
         "chat_template_kwargs": {"enable_thinking": False},
+        **held,
     }
+
+
+def response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """The field of a chat completion that holds the model to a JSON Schema, as OpenAI and vLLM take it."""
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}

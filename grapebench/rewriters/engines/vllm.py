@@ -17,7 +17,7 @@ from pydantic import Field
 
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
-from grapebench.rewriters import models
+from grapebench.rewriters import models, turns
 from grapebench.rewriters.engines import Answer, Message, Request, served, vllm_process
 from grapebench.rewriters.engines.fitting import fit
 from grapebench.rewriters.engines.images import with_images
@@ -36,6 +36,8 @@ class _Prompt:
     request: Request
     conversation: list[dict[str, Any]]
     trace: dict[str, str]
+    opened: str
+    """The mark with which the chat template opens thinking; the answer goes on from there."""
 
 
 class Vllm:
@@ -66,6 +68,8 @@ class Vllm:
     @property
     def sees(self) -> bool:
         return self.settings.image
+
+    structured = True
 
     @property
     def identity(self) -> Any:
@@ -112,6 +116,7 @@ class Vllm:
                 f"the model {self.settings.model!r} sees no images", fix="take image = true out of the card"
             )
         tokenizer, limit = llm.get_tokenizer(), config.max_model_len - self.settings.max_new_tokens
+        special = models.marks_thinking(tokenizer)
         for start in range(0, len(requests), TOGETHER):
             prompts = []
             for request in requests[start : start + TOGETHER]:
@@ -119,7 +124,7 @@ class Vllm:
                     prompts.append(_prompt(tokenizer, request, limit))
                 except OSError as error:  # no image that Pillow knows
                     yield _refused(request, error)
-            yield from self._ask(llm, prompts) if prompts else ()
+            yield from self._ask(llm, prompts, special) if prompts else ()
 
     def _options(self) -> dict[str, Any]:
         """What `vllm.LLM` is given."""
@@ -138,11 +143,11 @@ class Vllm:
             options["limit_mm_per_prompt"] = {"image": 1}
         return options
 
-    def _ask(self, llm: Any, prompts: list[_Prompt]) -> list[Answer]:
+    def _ask(self, llm: Any, prompts: list[_Prompt], special: bool) -> list[Answer]:
         try:
             outputs = llm.chat(
                 [prompt.conversation for prompt in prompts],
-                [self._sampling(prompt.request.key) for prompt in prompts],
+                [self._sampling(prompt.request, special) for prompt in prompts],
                 use_tqdm=False,
                 lora_request=self._lora(),
                 add_generation_prompt=True,
@@ -153,7 +158,7 @@ class Vllm:
             if len(prompts) == 1:
                 return [_refused(prompts[0].request, error)]
             half = len(prompts) // 2
-            return self._ask(llm, prompts[:half]) + self._ask(llm, prompts[half:])
+            return self._ask(llm, prompts[:half], special) + self._ask(llm, prompts[half:], special)
         except Exception as error:
             raise UserError(f"vLLM broke down: {type(error).__name__}: {models.reason(error)}") from error
         # vLLM 0.9 keeps what was handed in before a refused prompt, and answers it first the next time.
@@ -168,17 +173,30 @@ class Vllm:
         number = int(sha256_json(self.adapter.identity)[:7], 16) + 1
         return LoRARequest("adapter", number, str(self.adapter.folder))
 
-    def _sampling(self, key: str) -> Any:
+    def _sampling(self, request: Request, special: bool) -> Any:
+        """How a request is answered; with `special` tokens in the text where they mark thinking."""
         from vllm import SamplingParams
 
+        told: dict[str, Any] = {"max_tokens": self.settings.max_new_tokens, **_held(request.schema)}
+        if special:
+            told["skip_special_tokens"] = False
         if not self.settings.sample:
-            return SamplingParams(temperature=0.0, max_tokens=self.settings.max_new_tokens)
-        return SamplingParams(
-            temperature=self.settings.temperature,
-            top_p=self.settings.top_p,
-            seed=seed_of(self.setup.seed, key),
-            max_tokens=self.settings.max_new_tokens,
-        )
+            return SamplingParams(temperature=0.0, **told)
+        drawn = {"temperature": self.settings.temperature, "top_p": self.settings.top_p}
+        return SamplingParams(**drawn, seed=seed_of(self.setup.seed, request.key), **told)
+
+
+def _held(schema: dict[str, Any] | None) -> dict[str, Any]:
+    """What holds an answer to a JSON Schema; vLLM 0.12 has dropped the older name."""
+    if schema is None:
+        return {}
+    try:
+        from vllm.sampling_params import StructuredOutputsParams
+    except ImportError:
+        from vllm.sampling_params import GuidedDecodingParams
+
+        return {"guided_decoding": GuidedDecodingParams(json=schema)}
+    return {"structured_outputs": StructuredOutputsParams(json=schema)}
 
 
 def _answer(prompt: _Prompt, made: Any) -> Answer:
@@ -192,7 +210,7 @@ def _answer(prompt: _Prompt, made: Any) -> Answer:
         failure = f"vLLM ended it: {completion.finish_reason}"
     return Answer(
         prompt.request.key,
-        "" if failure else completion.text,
+        "" if failure else prompt.opened + completion.text,
         prompt_tokens=len(made.prompt_token_ids or ()),
         completion_tokens=len(completion.token_ids),
         failure=failure,
@@ -212,28 +230,31 @@ def _prompt(tokenizer: Any, request: Request, limit: int) -> _Prompt:
     messages, trace = request.messages, dict[str, str]()
     if len(_rendered(tokenizer, messages)[1]) > limit:
         messages, _, trace = fit(request, lambda some: _rendered(tokenizer, some)[1], limit)
-    return _Prompt(request, with_images(_rendered(tokenizer, messages)[0], request.images), trace)
+    told, _, opened = _rendered(tokenizer, messages)
+    return _Prompt(request, with_images(told, request.images), trace, opened)
 
 
-def _rendered(tokenizer: Any, messages: Sequence[Message]) -> tuple[list[Message], list[int]]:
-    """The messages as the model's template takes them, and their tokens.
+def _rendered(tokenizer: Any, messages: Sequence[Message]) -> tuple[list[Message], list[int], str]:
+    """The messages as the model's template takes them, their tokens, and the mark of the thinking that it opens.
 
     Some templates know no system role; then it opens the user's turn.
     """
     import jinja2
 
-    turns = list(messages)
+    told = list(messages)
     options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
     try:
-        made = tokenizer.apply_chat_template(turns, **options)
+        made = tokenizer.apply_chat_template(told, **options)
     except jinja2.TemplateError:
-        if turns[0]["role"] != "system" or len(turns) == 1:
+        if told[0]["role"] != "system" or len(told) == 1:
             raise
-        opened = turns[0]["content"] + "\n\n" + turns[1]["content"]
-        turns = [{"role": "user", "content": opened}, *turns[2:]]
-        made = tokenizer.apply_chat_template(turns, **options)
+        opened = told[0]["content"] + "\n\n" + told[1]["content"]
+        told = [{"role": "user", "content": opened}, *told[2:]]
+        made = tokenizer.apply_chat_template(told, **options)
     # The template has put the special tokens in already; Mistral's own tokeniser gives tokens at once.
-    return turns, tokenizer(made, add_special_tokens=False)["input_ids"] if isinstance(made, str) else list(made)
+    if not isinstance(made, str):
+        return told, list(made), ""
+    return told, tokenizer(made, add_special_tokens=False)["input_ids"], turns.opened(made)
 
 
 def _rank(adapter: Path) -> int:

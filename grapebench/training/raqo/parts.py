@@ -129,7 +129,7 @@ def record(parts: Parts, material: Material) -> dict[str, Any]:
         "seed": parts.seed,
         **{key: value for key, value in lesson.record.items() if key not in ("val", "rewriter")},
         "retriever": material.retriever.fingerprint,
-        "rewriter": parts.rewriter.asked_as or parts.rewriter.fingerprint,
+        "rewriter": parts.rewriter.fingerprint,
         "meaning": None if parts.meaning is None else parts.meaning.identity,
         "synonyms": None if parts.synonyms is None else parts.synonyms.sha256,
         "optimise": None if parts.template is None else sha256(parts.template),
