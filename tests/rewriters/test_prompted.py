@@ -132,6 +132,43 @@ def test_a_failure_is_asked_for_again_and_a_refusal_is_not(store: RewriteStore) 
     assert again == answers
 
 
+@pytest.mark.parametrize("form", ["text", "lines", "concepts"])
+@pytest.mark.parametrize("raw", ["Sure!\na kite", "Concepts: kite\nRewrite: a kite", "I'm sorry, but no", "", "1. a\n2. b",
+                                 "<think>hm", "Say: text 0"])  # fmt: skip
+def test_what_is_stored_is_read_as_if_it_were_fresh(form: str, raw: str) -> None:
+    made = make(answer=form)
+    answer = Answer("0", raw, 5, 2, 0.5, trace={"cut output": "x"})
+    fresh = made.read(QUERIES[0], answer)
+    old = dataclasses.replace(fresh, texts=("older",), fallback="empty", seconds=3.0)
+    assert made.read_again(QUERIES[0], old) == fresh and made.read_again(QUERIES[0], old).seconds == 3.0
+    assert made.read_again(QUERIES[0], fresh) == fresh
+
+
+def test_the_engines_own_refusal_stays_one() -> None:
+    made = make()
+    for failure in ("refusal", "content filter"):
+        fresh = made.read(QUERIES[0], Answer("0", "a kite", failure=failure))
+        assert fresh.fallback == failure and made.read_again(QUERIES[0], fresh) == fresh
+    read = dataclasses.replace(fresh, fallback="refusal", trace={}, raw="Sorry, we're closed sign in a shop window")
+    assert made.read_again(QUERIES[0], read).texts == ("Sorry, we're closed sign in a shop window",)
+
+
+def test_a_rewriter_that_cannot_hold_a_schema_says_so() -> None:
+    with pytest.raises(
+        UserError, match="answer = 'json': faked cannot hold a model to a JSON Schema; use the mechanism"
+    ):
+        make(answer="json")
+
+
+def test_an_echo_of_the_prompt_is_a_fallback() -> None:
+    Fake.reply = lambda request: Answer(request.key, "Be short.")
+    (rewrite,) = make().rewrite(QUERIES[:1])
+    assert (rewrite.texts, rewrite.fallback) == ((" text 0 ",), "echo")
+    Fake.reply = lambda request: Answer(request.key, "text 0")
+    (rewrite,) = make().rewrite(QUERIES[:1])
+    assert (rewrite.texts, rewrite.fallback) == (("text 0",), None), "a good query may stay"
+
+
 def test_samples_are_asked_for_and_combined(store: RewriteStore) -> None:
     made = make(sample=True, samples=3, fusion="rrf", with_query=0.5)
     Fake.reply = lambda request: Answer(request.key, "same" if request.key in ("0", "0#2") else request.key, 5, 2)

@@ -12,11 +12,24 @@ from typing import Any
 import jinja2
 
 
+@dataclass
+class StructuredOutputsParams:
+    json: dict[str, Any] | None = None
+
+
 class SamplingParams:
     def __init__(
-        self, *, temperature: float = 1.0, top_p: float = 1.0, seed: int | None = None, max_tokens: int | None = 16
+        self,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        max_tokens: int | None = 16,
+        skip_special_tokens: bool = True,
+        structured_outputs: StructuredOutputsParams | None = None,
     ) -> None:
         self.temperature, self.top_p, self.seed, self.max_tokens = temperature, top_p, seed, max_tokens
+        self.skip_special_tokens, self.structured_outputs = skip_special_tokens, structured_outputs
 
 
 @dataclass
@@ -41,9 +54,11 @@ class RequestOutput:
 
 
 class Tokenizer:
-    """A token for each character; `systems` says whether its template knows that role."""
+    """A token for each character; `systems` says whether its template knows that role, `opens` how it ends."""
 
     systems = True
+    opens = ""
+    all_special_tokens: tuple[str, ...] = ()
 
     def apply_chat_template(
         self, messages: list[dict[str, Any]], *, tokenize: bool, add_generation_prompt: bool, enable_thinking: bool
@@ -51,7 +66,7 @@ class Tokenizer:
         assert not tokenize and add_generation_prompt and not enable_thinking
         if not self.systems and any(turn["role"] == "system" for turn in messages):
             raise jinja2.TemplateError("System role not supported")
-        return "".join(f"{turn['role']}:{text_of(turn)}\n" for turn in messages)
+        return "".join(f"{turn['role']}:{text_of(turn)}\n" for turn in messages) + self.opens
 
     def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
         assert not add_special_tokens
@@ -158,10 +173,12 @@ def install(record: Record) -> dict[str, types.ModuleType]:
             return RequestOutput(str(self.asked), tokens, [CompletionOutput(text, [1, 2, 3], finish)])
 
     vllm, lora, request = (types.ModuleType(name) for name in ("vllm", "vllm.lora", "vllm.lora.request"))
+    sampling = types.ModuleType("vllm.sampling_params")
+    sampling.__dict__.update(SamplingParams=SamplingParams, StructuredOutputsParams=StructuredOutputsParams)
     vllm.__spec__ = ModuleSpec("vllm", None)
     vllm.__dict__.update(LLM=LLM, SamplingParams=SamplingParams, lora=lora)
     lora.__dict__.update(request=request)
     request.__dict__.update(LoRARequest=LoRARequest)
-    made = {"vllm": vllm, "vllm.lora": lora, "vllm.lora.request": request}
+    made = {"vllm": vllm, "vllm.lora": lora, "vllm.lora.request": request, "vllm.sampling_params": sampling}
     sys.modules.update(made)
     return made

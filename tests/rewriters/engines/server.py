@@ -15,7 +15,7 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
 class Server(ThreadingHTTPServer):
-    """Answers 'answer to <last user turn>'. `faults` holds, for a turn's text, what goes wrong the next times."""
+    """Answers 'answer to <last user turn>', in JSON where a schema asks for it. `faults` holds, for a turn's text, what goes wrong the next times."""
 
     daemon_threads = True
 
@@ -115,7 +115,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def completion(text: str, body: dict[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": f"answer to {text}"}
+    said = f"answer to {text}"
+    if "response_format" in body:
+        (key, kind), *_ = body["response_format"]["json_schema"]["schema"]["properties"].items()
+        said = json.dumps({key: said if kind["type"] == "string" else [said, "another"]})
+    message = {"role": "assistant", "content": said}
     choice = {"index": 0, "finish_reason": "stop", "message": message}
     return {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice],
             "usage": USAGE}  # fmt: skip

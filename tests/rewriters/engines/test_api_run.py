@@ -15,11 +15,12 @@ import pytest
 
 from grapebench.errors import UserError
 from grapebench.records import Query, Rewrite
-from grapebench.rewriters import LoadedRewriter, open_rewriter
+from grapebench.rewriters import LoadedRewriter, open_rewriter, output
 from grapebench.rewriters.engines import spending
 from grapebench.rewriters.setup import Setup
 from grapebench.rewriters.store import RewriteStore, rewrite_all
-from tests.rewriters.engines.server import Server
+from tests.rewriters.engines import server as server_module
+from tests.rewriters.engines.server import Server, completion
 
 KEY = "sk-very-secret-0123456789"
 TEXTS = [f"text {number}" for number in range(16)]
@@ -185,3 +186,40 @@ def test_what_is_opened_says_what_it_asks(tmp_path: Path, server: Server) -> Non
     assert loaded.description["generation"]["max_new_tokens"] == 9
     cheaper = opened(tmp_path, server, "price_in = 0.5", "price_out = 2", "max_new_tokens = 9", "concurrency = 3")
     assert cheaper.fingerprint == loaded.fingerprint != opened(tmp_path, server).fingerprint
+
+
+@pytest.mark.parametrize(("form", "more"), [("json", ()), ("json-lines", ("another",))])
+def test_answers_are_held_to_a_schema(tmp_path: Path, server: Server, form: str, more: tuple[str, ...]) -> None:
+    found = run(tmp_path, server, f'answer = "{form}"')
+    assert [rewrite.texts for rewrite in found] == [(f"answer to {text}", *more) for text in TEXTS]
+    schemas = [body["response_format"] for body in server.bodies]
+    assert all(one["type"] == "json_schema" and one["json_schema"]["strict"] for one in schemas)
+    assert run(tmp_path, server, f'answer = "{form}"') == found and len(server.bodies) == len(TEXTS)
+
+
+def test_a_server_that_keeps_to_no_schema_is_counted(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "completion", lambda text, body: completion(text, {"model": body["model"]}))
+    found = run(tmp_path, server, 'answer = "json"')
+    assert {rewrite.fallback for rewrite in found} == {"not json"}
+    assert [rewrite.texts for rewrite in found] == [(text,) for text in TEXTS]
+
+
+def test_a_new_contract_reads_what_was_paid_for(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked again, and each answer comes out as it would if it were asked today."""
+    monkeypatch.setattr(output, "VERSION", 1)
+    monkeypatch.setattr(output, "parse", lambda raw, instructions=(): ("", "no words"))
+    before = opened(tmp_path, server)
+    assert {rewrite.fallback for rewrite in run(tmp_path, server)} == {"no words"}
+    monkeypatch.undo()
+    monkeypatch.setenv("MY_KEY", KEY)
+    after = opened(tmp_path, server)
+    assert after.asked_as == before.asked_as and after.fingerprint != before.fingerprint
+    found = run(tmp_path, server)
+    assert len(server.bodies) == len(TEXTS), "nothing is asked again"
+    with RewriteStore(tmp_path / "fresh.sqlite") as store:
+        assert rewrite_all(after, QUERIES, store, 0) == found
+    assert all(rewrite.fallback is None and rewrite.prompt_tokens == 10 for rewrite in found)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,32 @@ def test_a_compiled_model_is_asked_for_as_such(tiny_lm: Path, monkeypatch: pytes
     models.load.cache_clear()
     assert by_key(make(tiny_lm, compile=True).answer(REQUESTS)) == by_key(make(tiny_lm).answer(REQUESTS))
     assert compiled == [True]
+
+
+def test_thinking_that_the_template_opens_is_thinking(tiny_lm: Path, tmp_path: Path) -> None:
+    """The template's own mark stands before the answer, which goes on from there."""
+    folder = tmp_path / "thinks"
+    shutil.copytree(tiny_lm, folder)
+    template = folder / "chat_template.jinja"
+    plain = template.read_text()
+    template.write_text(plain + "{% if add_generation_prompt %}<think>\n{% endif %}")
+    assert all(answer.raw.startswith("<think>") for answer in make(folder).answer(REQUESTS[:3]))
+    models.load.cache_clear()
+    template.write_text(plain + "{% if add_generation_prompt %}<think>\n\n</think>\n{% endif %}")
+    assert not any(answer.raw.startswith("<think>") for answer in make(folder).answer(REQUESTS[:3]))
+
+
+class _Marks:
+    """A tokenizer whose first three tokens are special."""
+
+    words = ("[THINK]", "[/THINK]", "</s>", "hm", "a kite")
+    all_special_tokens = words[:3]
+
+    def decode(self, tokens: list[int], skip_special_tokens: bool) -> str:
+        return "".join(self.words[token] for token in tokens if token > 2 or not skip_special_tokens)
+
+
+def test_special_tokens_stay_where_they_mark_thinking() -> None:
+    assert models.decode(_Marks(), [0, 3, 1, 4, 2]) == "[THINK]hm[/THINK]a kite</s>"
+    assert models.decode(_Marks(), [4, 2]) == "a kite"
+    assert models.marks_thinking(_Marks())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from grapebench.rewriters.engines import replies
 from grapebench.rewriters.engines.spending import Prices, Usage
+from grapebench.rewriters.output import parse
 
 PRICES = Prices(2.0, 8.0, 0.5)
 NAMES = [
@@ -53,6 +54,11 @@ def test_cached_tokens_have_a_price_of_their_own() -> None:
         ({"content": "half an", "refusal": None}, "content_filter", "half an", "content filter"),
         ({"content": [{"type": "text", "text": "a "}, {"type": "text", "text": "cat"}]}, "stop", "a cat", None),
         ({"content": None}, "stop", "", None),
+        ({"content": None, "reasoning_content": "hm, a"}, "length", "<think>hm, a", None),
+        ({"content": " ", "reasoning": "hm, a"}, "length", "<think>hm, a", None),
+        ({"content": "a cat", "reasoning_content": "hm"}, "stop", "a cat", None),
+        ({"content": None, "tool_calls": [{"id": 1}]}, "tool_calls", '<tool_call>[{"id": 1}]', None),
+        ({"content": "a cat", "tool_calls": []}, "stop", "a cat", None),
         ({"content": "x\ud83d"}, "stop", "x?", None),
         (None, "stop", "", "no answer in the reply"),
         ({"content": "x"}, "error", "", "no answer in the reply"),
@@ -106,3 +112,12 @@ def test_a_reply_is_utf_8_whatever_its_header_says(mark: bytes) -> None:
 def test_a_reply_that_is_no_utf_8_is_what_its_header_says() -> None:
     content = b'{"choices": [{"message": {"content": "caf\xe9"}, "finish_reason": "stop"}]}'
     assert read(replies.decoded(content, content.decode("latin-1"))).raw == "caf\u00e9"
+
+
+def test_what_came_instead_of_a_text_has_its_own_reason() -> None:
+    """Thinking that used the tokens up is unfinished, a tool call is one; neither is an empty answer."""
+    cut = read(reply({"content": None, "reasoning_content": "the user wants a kite"}, "length"))
+    assert parse(cut.raw) == ("", "unfinished") and "cut output" in cut.trace
+    called = read(reply({"content": None, "tool_calls": [{"function": {"name": "search"}}]}, "tool_calls"))
+    assert parse(called.raw) == ("", "tool call")
+    assert parse(read(reply({"content": None})).raw) == ("", "empty")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import dataclasses
 import importlib.util
 import inspect
 import json
@@ -45,7 +46,7 @@ def by_key(answers: Iterable[Answer]) -> dict[str, Answer]:
 def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
     """The fake in place of vLLM."""
     made = Record()
-    for name in ("vllm", "vllm.lora", "vllm.lora.request"):
+    for name in ("vllm", "vllm.lora", "vllm.lora.request", "vllm.sampling_params"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(vllm_process, "_running", {})
     monkeypatch.setattr(fake_vllm.Tokenizer, "systems", True)
@@ -82,6 +83,42 @@ def test_greedy_answers_come_with_their_tokens(record: Record, folder: Path) -> 
     assert {how.max_tokens for how in chat["sampling_params"]} == {64}
     assert chat["use_tqdm"] is False and chat["lora_request"] is None
     assert chat["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+def test_an_answer_is_held_to_a_schema(record: Record, folder: Path) -> None:
+    asked = dataclasses.replace(request("a", "one"), schema={"type": "object"})
+    (found,) = make(folder).answer([asked])
+    (how,) = record.chats[0]["sampling_params"]
+    assert how.structured_outputs == fake_vllm.StructuredOutputsParams({"type": "object"}) and found.failure is None
+    list(make(folder).answer([request("a", "one")]))
+    assert record.chats[1]["sampling_params"][0].structured_outputs is None
+    assert served.body(make(folder).settings, 0, asked)["response_format"]["json_schema"]["schema"] == {
+        "type": "object"
+    }
+
+
+def test_an_older_vllm_holds_it_by_another_name(record: Record, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = sys.modules["vllm.sampling_params"]
+    monkeypatch.delattr(older, "StructuredOutputsParams")
+    monkeypatch.setattr(older, "GuidedDecodingParams", fake_vllm.StructuredOutputsParams, raising=False)
+    assert engine._held({"type": "object"}) == {
+        "guided_decoding": fake_vllm.StructuredOutputsParams({"type": "object"})
+    }
+
+
+def test_thinking_that_the_template_opens_is_thinking(
+    record: Record, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake_vllm.Tokenizer, "opens", "assistant:<think>\n")
+    (found,) = make(folder).answer([request("a", "one")])
+    assert found.raw == "<think>answer to Say: one"
+    monkeypatch.setattr(fake_vllm.Tokenizer, "opens", "assistant:<think>\n\n</think>\n\n")
+    (found,) = make(folder).answer([request("a", "one")])
+    assert found.raw == "answer to Say: one"
+    assert record.chats[0]["sampling_params"][0].skip_special_tokens
+    monkeypatch.setattr(fake_vllm.Tokenizer, "all_special_tokens", ("</s>", "[THINK]"))
+    list(make(folder).answer([request("a", "one")]))
+    assert not record.chats[2]["sampling_params"][0].skip_special_tokens
 
 
 def test_only_safetensors_are_loaded_and_the_card_says_the_rest(record: Record, folder: Path) -> None:
@@ -315,7 +352,9 @@ def test_chat_takes_what_it_is_given(package: Package) -> None:
 
 def test_sampling_parameters_and_adapters_have_their_fields(package: Package) -> None:
     made = package.find("SamplingParams", "sampling_params.py")
-    assert set(inspect.signature(fake_vllm.SamplingParams).parameters) <= set(fields(made))
+    held = {"structured_outputs", "guided_decoding"}  # the newer and the older name
+    assert set(inspect.signature(fake_vllm.SamplingParams).parameters) - held <= set(fields(made))
+    assert held & set(fields(made))
     lora = fields(package.find("LoRARequest", "lora/request.py"))
     assert lora[:3] == list(inspect.signature(fake_vllm.LoRARequest).parameters)
 
