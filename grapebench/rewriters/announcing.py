@@ -12,9 +12,8 @@ from functools import lru_cache
 
 _LONGEST = 160
 
-_WORDS = (
-    # English
-    (
+_WORDS = {
+    "en": (
         "here heres here's here’s below following sure certainly absolutely alright okay ok understood course",
         "caption* rewrite rewrites rewriting rewritten translation* query queries description* answer* output* result* "
         "response* sentence* option* suggestion* keyword* paraphrase* reformulation* version* title* summary english",
@@ -28,8 +27,7 @@ _WORDS = (
         "best single complete proposed thing under after using according no problem more readable user’s clip model ai "
         "assistant requirements sentence-long step well literal plain",
     ),
-    # German
-    (
+    "de": (
         "hier nachfolgend folgende folgendes natürlich gerne selbstverständlich klar",
         "bildunterschrift* bildbeschreibung* beschreibung* übersetzung* antwort* suchanfrage* anfrage* ergebnis* "
         "ausgabe* umformulierung* bildtext* titel",
@@ -37,15 +35,13 @@ _WORDS = (
         "im zu zur zum von deutsche deutscher englische englischer englisch englischen kurze kurzen kurzer neue neuen "
         "überarbeitete umformulierte bild* foto* bitte deutsch wie gewünscht doch ja",
     ),
-    # French
-    (
+    "fr": (
         "voici voilà ci-dessous bien-sûr certainement absolument sûr d'accord",
         "légende* traduction* réponse* requête* résultat* phrase* titre*",
         "la le les l un une des de du d est sont pour votre vos ton en anglais anglaise français française courte court "
         "nouvelle nouveau finale réécrite reformulée photo image* images demande demandée bien sûr sûre",
     ),
-    # Spanish
-    (
+    "es": (
         "aquí aqui claro seguro supuesto continuación desde-luego ciertamente siguiente entendido",
         "leyenda* descripción* traducción* respuesta* consulta* reformulación* título* subtítulo* resultado* pie frase* "
         "oración",
@@ -53,89 +49,76 @@ _WORDS = (
         "reescrita reescrito traducida imagen* foto fotografía por solicitada usuario se presento presenta traducido a "
         "y",
     ),
-    # Portuguese
-    (
+    "pt": (
         "eis abaixo certo certamente seguir",
         "legenda* descrição tradução resposta* reescrita* título* resultado*",
         "o os as um uma é são seu sua seus sob do da no na inglês inglesa português curta curto nova reescrita imagem "
         "foto com você pedido está",
     ),
-    # Italian
-    (
+    "it": (
         "ecco certamente certo seguito naturalmente",
         "didascalia* descrizione traduzione risposta* riformulazione* risultato* frase titolo",
         "il lo gli i uno una è per tuo tua suo sua vostro della dell del dell' nel in inglese italiano breve corta "
         "nuova riscritta immagine* foto tradotta richiesta dell'immagine",
     ),
-    # Dutch
-    (
+    "nl": (
         "natuurlijk hieronder zeker uiteraard",
         "bijschrift* beschrijving* vertaling* antwoord* zoekopdracht* omschrijving* resultaat",
         "het een van voor uw je jouw naar engels engelse nederlandse korte herschreven afbeelding foto",
     ),
-    # Polish
-    (
+    "pl": (
         "oto poniżej oczywiście jasne pewnie",
         "podpis* opis* tłumaczeni* odpowied* zapytani* wynik*",
         "to jest dla twój twoje twojego twojej po polsku angielski angielsku krótki krótka nowy przepisane obrazu "
         "zdjęcia na język",
     ),
-    # Russian and Ukrainian
-    (
+    "ru": (  # Russian and Ukrainian
         "вот конечно ниже хорошо разумеется безусловно ось звичайно нижче",
         "подпис* описани* перевод* ответ* запрос* результат* вывод* вариант* заголов* опис* переклад* відповід* запит* "
         "підпис*",
         "на и для ваш* это английск* русск* язык* кратк* коротк* нов* переформулирован* переписанн* изображени* фото* "
         "картинк* итогов* поисков* запроса англійськ* зображен* мовою мова переформульован*",
     ),
-    # Turkish
-    (
+    "tr": (
         "işte tabii elbette aşağıda tabi",
         "başlık* açıklama* çeviri* çevirisi yanıt* cevap* sorgu* altyazı* sonuç*",
         "bir için bu ve kısa ingilizce türkçe yeni görsel* görüntü* resim* resmin fotoğraf* yeniden yazılmış "
         "istediğiniz arama son ki size senin",
     ),
-    # Vietnamese
-    (
+    "vi": (
         "đây dưới dĩ tất chắc chắn",
         "thích tả dịch lời vấn quả",
         "bản chú câu mô kết truy trả tìm kiếm là cho của bạn bằng tiếng anh việt ngắn gọn hình ảnh bức được viết lại "
         "mới một dưới nhiên rồi sang và cuối cùng",
     ),
-    # Indonesian
-    (
+    "id": (
         "berikut tentu ini baik",
         "keterangan* deskripsi* terjemahan* jawaban* kueri* hasil* teks",
         "adalah untuk anda dalam bahasa inggris indonesia singkat baru gambar foto yang telah ditulis ulang dari saja "
         "tentu",
     ),
-    # Arabic
-    (
+    "ar": (
         "إليك إليكم فيما بالتأكيد بالطبع حسنا حسنًا طبعا هذا هذه هذا_هو",
         "الوصف وصف الترجمة ترجمة الإجابة إجابة تعليق التعليق الاستعلام استعلام التسمية العنوان عنوان النتيجة الجواب",
         "هي هو في إلى من على باللغة الإنجليزية العربية بالإنجليزية للصورة الصورة صورة قصير قصيرة قصيرا لك المطلوب "
         "المطلوبة المعاد صياغته المترجم النص النهائي النهائية يلي",
     ),
-    # Persian
-    (
+    "fa": (
         "حتما البته اینجا بفرمایید",
         "توضیح* ترجمه* پاسخ* عنوان کپشن* جواب",
         "به زبان انگلیسی برای شما کوتاه تصویر عکس است این در فارسی",
     ),
-    # Hindi
-    (
+    "hi": (
         "यहाँ यहां ज़रूर जरूर बिल्कुल",
         "कैप्शन* विवरण* अनुवाद* उत्तर* क्वेरी* शीर्षक* वर्णन* परिणाम*",
         "है हैं का की के में लिए आपके आपकी यह अंग्रेज़ी अंग्रेजी हिंदी हिन्दी संक्षिप्त छोटा चित्र छवि तस्वीर एक अनुवादित है। ये रहा रही",
     ),
-    # Hebrew
-    (
+    "he": (
         "הנה בוודאי להלן כמובן",
         "כיתוב* תיאור* תרגום* תשובה* שאילתה* התרגום התיאור הכיתוב",
         "של באנגלית לתמונה התמונה תמונה קצר קצרה הוא היא בעברית",
     ),
-    # Swedish, Danish, Norwegian, Finnish, Hungarian, Czech, Romanian
-    (
+    "others": (  # Swedish, Danish, Norwegian, Finnish, Hungarian, Czech, Romanian
         "här självklart naturligtvis nedan givetvis selvfølgelig herunder tässä toki alla itt természetesen íme zde "
         "samozřejmě níže iată desigur",
         "bildtext* beskrivning* översättning* svar* billedtekst* beskrivelse* oversættelse* oversettelse* bildetekst* "
@@ -145,19 +128,17 @@ _WORDS = (
         "englanniksi lyhyt on az egy kép angol rövid je pro váš anglický krátký obrázku v angličtině este în engleză "
         "scurtă imaginea a imaginii",
     ),
-    # Greek
-    (
+    "el": (
         "ορίστε φυσικά παρακάτω βεβαίως ιδού",
         "λεζάντα* περιγραφή* μετάφραση* απάντηση*",
         "η το μια για την της του είναι στα αγγλικά σύντομη εικόνα εικόνας σας",
     ),
-    # Korean
-    (
+    "ko": (
         "네 물론* 알겠* 다음은 다음* 아래는 아래* 여기* 좋습니다",
         "캡션* 설명* 번역* 답변* 검색어* 쿼리* 재작성* 결과* 출력* 문장* 제목* 답*",
         "이미지* 사진* 그림* 영어* 영문* 한국어* 에 대한 짧은 입니다 있습니다 다시 작성* 수정* 최종* 간단* 요청* 하신 의 새로운 를 을 이 그 저는 적합한 변경* 해당",
     ),
-)
+}
 """By language, as one phrase is of one: what opens an announcement, what names an answer, and what may stand beside
 them. A star stands for any ending."""
 
@@ -223,7 +204,15 @@ def _folded(text: str) -> str:
     return text.casefold().replace("i\u0307", "i")  # of the Turkish İ
 
 
-_LANGUAGES = tuple(tuple(_Lexicon(words.split()) for words in language) for language in _WORDS)
+def _lexicons(languages: tuple[str, ...]) -> tuple[_Lexicon, ...]:
+    """Openers, names and other words of some languages."""
+    return tuple(_Lexicon(" ".join(_WORDS[one][kind] for one in languages).split()) for kind in range(3))
+
+
+_NEAR = (("de", "nl", "others"), ("fr", "es", "pt", "it"))
+"""Languages that share small words, so that a phrase may be of either."""
+_ALONE = ((one,) for one in _WORDS if not any(one in near for near in _NEAR))
+_LANGUAGES = tuple(_lexicons(group) for group in (*_ALONE, *_NEAR))
 _SOURCE, _RESULT = _Lexicon(_SOURCES), _Lexicon(_RESULTS)
 _DENSE_RUN = re.compile(f"(?:{_DENSE_OPENERS}|{_DENSE_NOUNS}|{_DENSE_WORDS})+")
 _DENSE_OPENER, _DENSE_NOUN, _DENSE_SOURCE = map(re.compile, (_DENSE_OPENERS, _DENSE_NOUNS, _DENSE_SOURCES))
@@ -289,7 +278,10 @@ def announces(phrase: str, colon: bool) -> bool:
         names = any(word in naming or word in _SOURCE for word in words)
         if not names and not any(word in opening for word in words[:3]):
             continue
-        if all(word in opening or word in naming or word in joining or word in _SOURCE for word in words):
+        if all(
+            word in opening or word in naming or word in joining or word in _SOURCE or word.isdecimal()
+            for word in words
+        ):
             return colon or any(word in opening for word in words[:3])
         if colon and names and words[0] in opening:
             return True

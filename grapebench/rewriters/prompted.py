@@ -234,7 +234,7 @@ class Prompted:
         """
         if self.detects or stored.raw is None:
             return stored
-        found = replace(self.read(query, _as_answer(stored)), seconds=stored.seconds)
+        found = replace(self.read(query, as_answer(stored)), seconds=stored.seconds)
         return stored if found == stored else found
 
     def requests(self, queries: Sequence[Query], concepts: Mapping[str, str] | None = None) -> list[Request]:
@@ -299,7 +299,7 @@ _ASKED: Mapping[Form, tuple[int, ...]] = {
 """Versions of contracts that stood in what answers were stored under: they stay, so that those answers are found."""
 
 
-_REFUSED = "refused"
+REFUSED = "refused"
 """In a rewrite's trace: that its refusal was not read from the text."""
 
 
@@ -312,7 +312,7 @@ def read(query: Query, answer: Answer, form: Form, instructions: tuple[str, ...]
     found: dict[str, str] = {}
     reason = answer.failure
     if reason == "refusal":
-        found = {_REFUSED: "by the engine's word"}
+        found = {REFUSED: "by the engine's word"}
     if reason is None and form == "lines":
         texts, reason = output.parse_lines(answer.raw, instructions)
     elif reason is None and form in STRICT:
@@ -337,15 +337,13 @@ def read(query: Query, answer: Answer, form: Form, instructions: tuple[str, ...]
     )
 
 
-def _as_answer(stored: Rewrite) -> Answer:
+def as_answer(stored: Rewrite) -> Answer:
     """What the engine gave, from what was made of it."""
     trace = {
-        place: text
-        for place, text in stored.trace.items()
-        if place not in (recot.CONCEPTS, output.UNDETECTED, _REFUSED)
+        place: text for place, text in stored.trace.items() if place not in (recot.CONCEPTS, output.UNDETECTED, REFUSED)
     }
     # A refusal may have been read from the text, and is then read again, or have been the server's own word.
-    final = stored.fallback in FINAL and (stored.fallback != "refusal" or _REFUSED in stored.trace)
+    final = stored.fallback in FINAL and (stored.fallback != "refusal" or REFUSED in stored.trace)
     return Answer(
         stored.query_id,
         stored.raw or "",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from grapebench.records import Rewrite
 from grapebench.rewriters.output import parse, parse_json, parse_lines, schema, tally
-from tests.rewriters.answers import ASKED, CONDENSE, GOOD, NOT_READ, READ
+from tests.rewriters.answers import ASKED, CONDENSE, FRESH, GOOD, NOT_READ, READ
 
 PIECES = st.lists(
     st.one_of(
@@ -14,8 +14,8 @@ PIECES = st.lists(
             ["<rewrite>", "</rewrite>", "<think>", "</think>", "\n", "```", '"', "“", "”", "Caption:",
              "Here is the caption:", "**", "- ", "1. ", "a red kite", " ", "I'm sorry", "'", "`", "：", "!", "2. ", "{",
              "}", '{"rewrite": "', "[", "<p>", "&amp;", "<answer>", "<|im_end|>", "</s>", "<|channel|>", "final",
-             "<|message|>", "assistant", "Sure!", "Here you go:", "以下是翻译：", "Please provide", "Be brief.", "「", "」",
-             "„", "Original query:", "Photograph:", "\\boxed{", "![", "](x)", "(1)", "*"]
+             "<|message|>", "assistant", "Sure!", "Here you go:", "以下是翻译：", "Please provide", "Be brief.", "「",
+             "」", "„", "Original query:", "Photograph:", "\\boxed{", "![", "](x)", "(1)", "*"]
         ),
         st.text(max_size=6),
     ),
@@ -67,6 +67,11 @@ def test_what_models_write_is_read(language: str, raw: str, text: str) -> None:
 @pytest.mark.parametrize(("language", "raw", "reason"), NOT_READ)
 def test_what_is_no_answer_is_counted(language: str, raw: str, reason: str) -> None:
     assert parse(raw) == ("", reason)
+
+
+@pytest.mark.parametrize(("raw", "text", "reason"), FRESH)
+def test_what_the_contract_was_not_made_for_is_read(raw: str, text: str, reason: str | None) -> None:
+    assert parse(raw) == (text, reason)
 
 
 @pytest.mark.parametrize(("instructions", "raw", "text", "reason"), ASKED)

@@ -133,8 +133,8 @@ def test_a_failure_is_asked_for_again_and_a_refusal_is_not(store: RewriteStore) 
 
 
 @pytest.mark.parametrize("form", ["text", "lines", "concepts"])
-@pytest.mark.parametrize("raw", ["Sure!\na kite", "Concepts: kite\nRewrite: a kite", "I'm sorry, but no", "", "1. a\n2. b",
-                                 "<think>hm", "Say: text 0"])  # fmt: skip
+@pytest.mark.parametrize("raw", ["Sure!\na kite", "Concepts: kite\nRewrite: a kite", "I'm sorry, but no", "",
+                                 "1. a\n2. b", "<think>hm", "Say: text 0"])  # fmt: skip
 def test_what_is_stored_is_read_as_if_it_were_fresh(form: str, raw: str) -> None:
     made = make(answer=form)
     answer = Answer("0", raw, 5, 2, 0.5, trace={"cut output": "x"})

@@ -113,7 +113,7 @@ class LoadedCaptioner:
         keys = [told if self.seed is None else sha256_json([told, self.seed]) for told in hashes]
         uses = Counter(keys)
         with RewriteStore() as store:
-            answers = store.lookup(self.fingerprint, list(uses))
+            answers = self._stored(store, list(uses))
             fresh: dict[str, Picture] = {}
             for image, told, key in zip(wanted, hashes, keys, strict=True):
                 if key not in answers:
@@ -127,6 +127,17 @@ class LoadedCaptioner:
                 report(done, len(wanted))
         return {image: answers.get(key, _missing(image)) for image, key in zip(wanted, keys, strict=True)}
 
+    @property
+    def _asked_as(self) -> str:
+        """What captions are stored under."""
+        return getattr(self.mechanism, "asked_as", self.fingerprint)
+
+    def _stored(self, store: RewriteStore, keys: Sequence[str]) -> dict[str, Rewrite]:
+        """The stored captions by key, as the captioner reads them today."""
+        found = store.lookup(self._asked_as, keys)
+        read_again = getattr(self.mechanism, "read_again", None)
+        return found if read_again is None else {key: read_again(answer) for key, answer in found.items()}
+
     def _ask(
         self, store: RewriteStore, fresh: Mapping[str, Picture], asked: list[Rewrite]
     ) -> Iterator[tuple[str, Rewrite]]:
@@ -136,7 +147,7 @@ class LoadedCaptioner:
             key = keys[answer.query_id]
             asked.append(answer)
             if not failed(answer):
-                store.put(self.fingerprint, {key: answer})
+                store.put(self._asked_as, {key: answer})
             yield key, answer
 
     def _ask_once(
@@ -150,9 +161,9 @@ class LoadedCaptioner:
         with Claims(store.path, getattr(self.mechanism, "lease", None)) as claims:
             yield from ask_once(
                 claims,
-                self.fingerprint,
+                self._asked_as,
                 list(fresh),
-                lambda keys: store.lookup(self.fingerprint, keys),
+                lambda keys: self._stored(store, keys),
                 lambda keys: self._ask(store, {key: fresh[key] for key in keys}, asked),
             )
 

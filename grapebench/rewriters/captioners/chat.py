@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from grapebench.errors import UserError
@@ -14,6 +15,7 @@ from grapebench.rewriters.captioners.prompt import CaptionPrompt
 from grapebench.rewriters.engines import FINAL, Answer, Engine, Request
 from grapebench.rewriters.engines.api import Api as ApiEngine
 from grapebench.rewriters.engines.vllm import Vllm as VllmEngine
+from grapebench.rewriters.prompted import REFUSED, as_answer
 from grapebench.rewriters.setup import Setup
 
 _AT_ONCE = 256
@@ -55,7 +57,21 @@ class _Chat:
 
     @property
     def fingerprint(self) -> str:
-        return sha256_json(["caption", self.engine.identity, self.prompt.sha256, output.VERSION])
+        return sha256_json([self.asked_as, output.VERSION])
+
+    @property
+    def asked_as(self) -> str:
+        """What captions are stored under: all that determines what the model says, but not how it is read."""
+        # The contract's version stood here; its first one stays, so that what was paid for is found.
+        return sha256_json(["caption", self.engine.identity, self.prompt.sha256, 1])
+
+    def read_again(self, stored: Rewrite) -> Rewrite:
+        """A stored caption as today's contract reads it."""
+        if stored.raw is None:
+            return stored
+        return replace(
+            _to_rewrite(stored.query_id, as_answer(stored), self.prompt.instructions), seconds=stored.seconds
+        )
 
     def describe(self, pictures: Sequence[Picture]) -> Iterator[Rewrite]:
         """A caption for each picture as it comes. Raises UserError where a file is no image or nothing can be asked."""
@@ -74,11 +90,13 @@ class _Chat:
 
 
 def _to_rewrite(image: str, answer: Answer, instructions: tuple[str, ...]) -> Rewrite:
+    trace = answer.trace
     if answer.failure is None:
         text, fallback = output.parse(answer.raw, instructions)
         raw: str | None = answer.raw
     else:
         text, fallback = "", answer.failure
+        trace = trace | {REFUSED: "by the engine's word"} if fallback == "refusal" else trace
         raw = answer.raw if answer.failure in FINAL else None
     return Rewrite(
         image,
@@ -88,7 +106,7 @@ def _to_rewrite(image: str, answer: Answer, instructions: tuple[str, ...]) -> Re
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         money=answer.money,
-        trace=answer.trace,
+        trace=trace,
     )
 
 

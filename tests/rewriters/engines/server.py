@@ -15,7 +15,10 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
 class Server(ThreadingHTTPServer):
-    """Answers 'answer to <last user turn>', in JSON where a schema asks for it. `faults` holds, for a turn's text, what goes wrong the next times."""
+    """Answers 'answer to <last user turn>', in JSON where a schema asks for it.
+
+    `faults` holds, for a turn's text, what goes wrong the next times.
+    """
 
     daemon_threads = True
 
