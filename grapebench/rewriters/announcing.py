@@ -33,32 +33,32 @@ _WORDS = {
         "ausgabe* umformulierung* bildtext* titel",
         "der die das den dem des ein eine einen einer eines ist sind für ihr ihre ihren ihrer deine deinen auf in ins "
         "im zu zur zum von deutsche deutscher englische englischer englisch englischen kurze kurzen kurzer neue neuen "
-        "überarbeitete umformulierte bild* foto* bitte deutsch wie gewünscht doch ja",
+        "überarbeitete umformulierte bild* foto* bitte deutsch wie gewünscht lautet heißt wäre ist übersetzt* umgeschrieben* überarbeitet* verbessert* optimiert* kurz* doch ja",
     ),
     "fr": (
         "voici voilà ci-dessous bien-sûr certainement absolument sûr d'accord",
         "légende* traduction* réponse* requête* résultat* phrase* titre*",
-        "la le les l un une des de du d est sont pour votre vos ton en anglais anglaise français française courte court "
+        "la le les l un une des de du d est sont pour votre vos ton en anglais anglaise serait devient améliorée optimisée français française courte court "
         "nouvelle nouveau finale réécrite reformulée photo image* images demande demandée bien sûr sûre",
     ),
     "es": (
         "aquí aqui claro seguro supuesto continuación desde-luego ciertamente siguiente entendido",
         "leyenda* descripción* traducción* respuesta* consulta* reformulación* título* subtítulo* resultado* pie frase* "
         "oración",
-        "el lo los las una unos es son para su sus tu tus del al inglés inglesa español corta corto nueva nuevo final "
+        "el lo los las una unos es son para su sus tu tus del al inglés sería la mejorada optimizada siguiente inglesa español corta corto nueva nuevo final "
         "reescrita reescrito traducida imagen* foto fotografía por solicitada usuario se presento presenta traducido a "
         "y",
     ),
     "pt": (
         "eis abaixo certo certamente seguir",
         "legenda* descrição tradução resposta* reescrita* título* resultado*",
-        "o os as um uma é são seu sua seus sob do da no na inglês inglesa português curta curto nova reescrita imagem "
+        "o os as um uma é são seu sua seus sob do da no na seria fica melhorada otimizada a inglês inglesa português curta curto nova reescrita imagem "
         "foto com você pedido está",
     ),
     "it": (
         "ecco certamente certo seguito naturalmente",
         "didascalia* descrizione traduzione risposta* riformulazione* risultato* frase titolo",
-        "il lo gli i uno una è per tuo tua suo sua vostro della dell del dell' nel in inglese italiano breve corta "
+        "il lo gli i uno una è per tuo tua suo sua vostro della dell del dell' nel in inglese sarebbe la migliorata ottimizzata italiano breve corta "
         "nuova riscritta immagine* foto tradotta richiesta dell'immagine",
     ),
     "nl": (
@@ -76,7 +76,7 @@ _WORDS = {
         "вот конечно ниже хорошо разумеется безусловно ось звичайно нижче",
         "подпис* описани* перевод* ответ* запрос* результат* вывод* вариант* заголов* опис* переклад* відповід* запит* "
         "підпис*",
-        "на и для ваш* это английск* русск* язык* кратк* коротк* нов* переформулирован* переписанн* изображени* фото* "
+        "на и для ваш* будет звучит улучшенн* оптимизированн* это английск* русск* язык* кратк* коротк* нов* переформулирован* переписанн* изображени* фото* "
         "картинк* итогов* поисков* запроса англійськ* зображен* мовою мова переформульован*",
     ),
     "tr": (
@@ -154,7 +154,7 @@ umformuliert* neue* übersetzt* réécrit* traduit* reformulé* reescrit* traduc
 
 _DENSE_OPENERS = "以下是|以下为|下面是|这是|这里是|如下|好的|当然可以|当然|没问题|明白了|收到|以下是|以下為|這是|好的|當然|沒問題|はい|もちろん(?:です)?|承知(?:いた)?しました|了解(?:です|しました|いたしました)?|かしこまりました|以下(?:は|が|に|の)|こちら(?:が|は|です)?|แน่นอน|ได้เลย|นี่คือ|นี่เป็น|ต่อไปนี้(?:คือ|เป็น)?"
 _DENSE_NOUNS = "翻译|译文|翻譯|譯文|改写|改寫|重写|重寫|描述|标题|標題|说明|說明|字幕|查询|查詢|搜索词|检索词|搜索语句|关键词|答案|回答|结果|結果|输出|輸出|版本|句子|英文|英语|キャプション|説明文?|翻訳|英訳|和訳|訳文?|答え|クエリ|書き換え|言い換え|リライト|出力|文章|文|案|คำบรรยาย|คำอธิบาย|คำแปล|คำตอบ|ผลลัพธ์|ข้อความ|คำค้น(?:หา)?|ประโยค|แคปชั่น"
-_DENSE_WORDS = "的|为|是|了|您|你|我|请|根据|一|个|個|条|句|段|张|图片|图像|圖片|图|照片|简短|简洁|最终|后|後|中文|该|该|这|此|对|于|给|以|可|能|并|和|与|用|于|新|修改|原|文|将|其|成|译|为|优化|搜索|检索|用户|更|适合|生成|提供|请求|需要|要求|可以|所|示|英|语|翻|写|改|が|は|の|を|に|で|と|です|ます|でした|した|なります|なり|ご|お|画像|写真|英語|日本語|短い|検索|用|次|新しい|新|最終|的|な|示し|通り|とおり|後|ユーザー|による|ため|する|して|された|さ|れ|た|い|し|ภาพ|รูปภาพ|รูป|ภาษาอังกฤษ|ภาษาไทย|อังกฤษ|ของ|สำหรับ|ที่|เป็น|แบบ|สั้น|ๆ|ใหม่|คุณ|การ|แปล|เขียน|ปรับ|แล้ว|คือ|ครับ|ค่ะ|คะ|นะ|ใน|ถ่าย|เลย"
+_DENSE_WORDS = "優化|為|請|該|對|於|將|譯|搜尋|檢索|用戶|更適合|適合|請求|圖像|簡短|簡潔|最終|這|給|與|條|張|寫|改|關鍵詞|短语|短句|短い|提案|的|为|是|了|您|你|我|请|根据|一|个|個|条|句|段|张|图片|图像|圖片|图|照片|简短|简洁|最终|后|後|中文|该|该|这|此|对|于|给|以|可|能|并|和|与|用|于|新|修改|原|文|将|其|成|译|为|优化|搜索|检索|用户|更|适合|生成|提供|请求|需要|要求|可以|所|示|英|语|翻|写|改|が|は|の|を|に|で|と|です|ます|でした|した|なります|なり|ご|お|画像|写真|英語|日本語|短い|検索|用|次|新しい|新|最終|的|な|示し|通り|とおり|後|ユーザー|による|ため|する|して|された|さ|れ|た|い|し|ภาพ|รูปภาพ|รูป|ภาษาอังกฤษ|ภาษาไทย|อังกฤษ|ของ|สำหรับ|ที่|เป็น|แบบ|สั้น|ๆ|ใหม่|คุณ|การ|แปล|เขียน|ปรับ|แล้ว|คือ|ครับ|ค่ะ|คะ|นะ|ใน|ถ่าย|เลย"
 _DENSE_SOURCES = "原文|原始|原句|原查询|输入|元の|原文|ต้นฉบับ|问题|質問"
 
 _SERVICE = re.compile(

@@ -34,14 +34,14 @@ _REFUSALS = (
     r"i(?:['’]m| am) (?:unable|not able|not capable)\b",
     r"i must (?:decline|refuse)\b|i have to decline\b|i will not\b|i(?:['’]d| would) (?:rather|prefer) not\b",
     r"(?:i(?:['’]m| am)|i['’]m just) (?:just |only )?an? (?:ai|language model|large language model|text-based|virtual assistant)\b",
-    rf"(?:it(?:['’]s| is)? (?:not possible|impossible)) to (?:{_VERBS}|see)",
+    rf"(?:it(?:['’]s| is)? (?:not possible|impossible)) (?:for me )?to (?:{_VERBS}|see)",
     r"(?:this|that|your|the) (?:request|question|query|prompt|content) (?:violates|goes against|is (?:inappropriate|not appropriate|against)|cannot be (?:fulfilled|processed|answered)|appears to (?:violate|be inappropriate)|contains (?:inappropriate|harmful|explicit))",
     # What it says of itself, in the middle of a sentence
     r".{0,30}\b(?:i(?:['’]m| am) (?:just |only )?an?|ich bin (?:nur )?eine?|ik ben een|je suis une?|soy una?|sou uma?|sono una?|jestem|я (?:всего лишь |лишь )?|як) (?:\S+ ){0,2}(?:ai\b|ki\b|ia\b|language model|sprachmodell|taalmodel|mod[eè]l\w* (?:linguistic|de l)|modelem|языковая модель|искусственн\w* интеллект|мовна модель)",
     r".{0,40}(?:yapay zeka|dil) (?:model|asistan)\w*(?:yim|yım|im|ım)\b|.{0,12}我(?:只)?是(?:一[个個])?.{0,8}(?:语言模型|人工智能|ai)|.{0,12}(?:言語モデル|ai)(?:です|なので)|.{0,12}(?:언어 모델|인공지능)(?:이므로|입니다|로서)",
     # Germanic
     r"(?:es tut mir (?:leid|sehr leid)|tut mir leid|entschuldigung|leider)[\s,.:–-]*(?:aber |dass )?(?:ich|das|die|kann|es|als|ohne|wurde|habe|bin|enthält)\b",
-    r"(?:ich kann|ich bin nicht in der lage|als ki\b|als (?:ein )?sprachmodell|ich darf)[^.]{0,80}\b(?:nicht|keine?n?|nicht in der lage|ki|sprachmodell)\b",
+    r"(?:ich kann|ich bin nicht in der lage|als ki\b|als (?:ein )?sprachmodell|ich darf|(?:das|dies|dabei|hier) (?:kann|darf) ich)[^.]{0,80}\b(?:nicht|keine?n?|nicht in der lage|ki|sprachmodell)\b",
     r"(?:het spijt me|sorry|helaas)[\s,.]*(?:maar )?(?:ik|kan)\b|als ai\b|ik kan (?:geen|niet|u niet|je niet|helaas)",
     r"(?:jag är ledsen|tyvärr|beklager|desværre|dessverre|undskyld)[\s,.]*(?:men )?(?:jag|jeg|kan)\b|jag kan (?:inte|tyvärr)|jeg kan (?:ikke|desværre)",
     # Romance
@@ -117,6 +117,8 @@ _REQUESTS = (
 _ALOUD = (
     r"(?:okay|ok|alright|hmm+|wait|well)[,.…]+\s*(?:so|let['’]?s|let me|the user|i need|i have|we|first|this)\b",
     r"(?:so|first|now)?,?\s*(?:the user (?:wants|is asking|asks|has (?:given|provided|asked)|wrote|says|gave|provided|needs|said|query|seems)|the (?:question|task|prompt|instruction) (?:is|asks|says|wants))\b",
+    r"(?:so|first|now|okay|well),? (?:the|this) (?:original |given )?(?:query|text|caption|article|instruction|image|question|change|sentence)\b.{0,40}\b(?:is|says|describes|means|mentions|asks)\b",
+    r"we(?:['’]re| are) (?:given|asked|told)\b",
     r"we (?:need|have|are asked|must|should|want) (?:to (?:produce|write|output|answer|translate|rewrite|generate|give|create|provide|describe|find|parse|craft|come up|respond)|a (?:short|caption|query)|given)\b",
     r"(?:first|so|now),? (?:i|we|let me|let['’]s)(?:['’]ll|['’]ve)? (?:need|should|have|must|will|want|look|see|think|break|understand|start)\b",
     r"i (?:need|should|have|must|want) to (?:translate|rewrite|write|produce|create|generate|figure|think|come up|describe|consider|answer|understand|find|output|make sure|provide|give)\b",
