@@ -36,8 +36,16 @@ UNDETECTED = "undetected"
 """In a rewrite's trace: why the query's challenging concepts could not be read, where they were asked for."""
 NOT_JSON = "not json"
 
-_PLAIN = re.compile(r"(?:[Aa]n?|[Tt]wo|[Tt]hree|[Ss]everal)(?:,? [A-Za-z]+)+\.?")
+_PLAIN = re.compile(
+    r"(?:an?|two|three|four|five|six|several|some|many|small|large|big|little|tiny|tall|young|old|black|white|red|green|blue|yellow"
+    r"|orange|purple|pink|brown|gr[ae]y|dark|light|wooden|man|men|woman|women|people|boys?|girls?|child|children|dogs?|cats?)"
+    r"(?:,? [A-Za-z]+)+\.?",
+    re.IGNORECASE,
+)
 """A caption in which there is nothing to take off: most are, and millions are read in training."""
+
+_LAYERED = re.compile(r"[<\[{`~\\&◁:：\r\n]|\.\.\.|assistant|analysis|commentary", re.IGNORECASE)
+"""Without any of these a text has no layer to take off."""
 
 
 def parse(raw: str, instructions: Instructions = ()) -> tuple[str, str | None]:
@@ -184,6 +192,8 @@ def _unwrap(text: str, instructions: Instructions) -> tuple[str, str | None]:
 
 def _inside(text: str) -> tuple[str, str | None]:
     """A text without its outermost layer, be it thinking, other turns or a wrapping; and why nothing is left."""
+    if not _LAYERED.search(text):
+        return text, None
     for layer in (turns.spoken, wrappings.content):
         said, reason = layer(text)
         if reason or said != text:
