@@ -234,8 +234,7 @@ class Prompted:
         """
         if self.detects or stored.raw is None:
             return stored
-        found = replace(self.read(query, as_answer(stored)), seconds=stored.seconds)
-        return stored if found == stored else found
+        return replace(self.read(query, as_answer(stored)), query_id=stored.query_id, seconds=stored.seconds)
 
     def requests(self, queries: Sequence[Query], concepts: Mapping[str, str] | None = None) -> list[Request]:
         """What the engine is asked, in the order of the queries; their ids are the keys.
@@ -247,7 +246,11 @@ class Prompted:
         def render(query: Query, text: str | None) -> tuple[Message, ...]:
             return self.messages(query, text, None if concepts is None else concepts[query.id])
 
-        return self._requests(queries, render)
+        found = self._requests(queries, render)
+        if self.settings.answer not in STRICT:
+            return found
+        schema = output.schema(self.settings.answer in SEVERAL)
+        return [replace(request, schema=schema) for request in found]
 
     def detect_requests(self, queries: Sequence[Query]) -> list[Request]:
         """What the engine is asked first: for challenging concepts. The keys are `recot.detection_key` of the ids, so
@@ -276,8 +279,7 @@ class Prompted:
 
         shown = self._shown(query)
         seen = () if shown is None else (images[shown],)
-        schema = output.schema(self.settings.answer in SEVERAL) if self.settings.answer in STRICT else None
-        return Request(query.id, render(query, None), shorter, len(text), seen, schema)
+        return Request(query.id, render(query, None), shorter, len(text), seen)
 
     def _shown(self, query: Query) -> str | None:
         """The image that goes with a query."""

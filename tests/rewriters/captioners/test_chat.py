@@ -6,15 +6,18 @@ import base64
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grapebench.errors import UserError
 from grapebench.records import Gallery
 from grapebench.retrieval.store import EmbeddingStore
+from grapebench.rewriters import output
 from grapebench.rewriters.captioners import LoadedCaptioner, open_captioner
 from grapebench.rewriters.setup import Setup
-from tests.rewriters.engines.server import Server
+from tests.rewriters.engines import server as server_module
+from tests.rewriters.engines.server import Server, completion
 
 from .conftest import ByColour, Pictures
 
@@ -100,3 +103,31 @@ def test_a_chat_model_without_a_prompt(setup: Setup, tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="has to be asked for a caption; name a file in the card: prompts.user"):
         open_captioner("mine.toml", setup)
+
+
+def test_a_new_contract_reads_the_captions_that_were_paid_for(
+    server: Server, setup: Setup, photos: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = opened(server, setup, tmp_path)
+    said = ask(before, photos)
+    monkeypatch.setattr(output, "VERSION", output.VERSION + 1)
+    monkeypatch.setattr(output, "parse", lambda raw, instructions=(): (f"read anew: {raw}", None))
+    after = opened(server, setup, tmp_path)
+    assert after.fingerprint != before.fingerprint
+    assert ask(after, photos) == {image: f"read anew: {text}" for image, text in said.items()}
+    assert server.answered[PROMPT] == 4, "one for each picture"
+
+
+def test_a_caption_that_repeats_the_question_is_none(
+    server: Server, setup: Setup, photos: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "Describe the photograph in one short sentence."
+    monkeypatch.setattr(server_module, "completion", lambda text, body: _said(completion(text, body), question))
+    captioner = opened(server, setup, tmp_path, prompt=question)
+    with pytest.raises(UserError, match=r"has no caption for 5 of 5 reference images \(echo: 5\)"):
+        ask(captioner, photos)
+
+
+def _said(reply: dict[str, Any], text: str) -> dict[str, Any]:
+    reply["choices"][0]["message"]["content"] = text
+    return reply

@@ -197,6 +197,18 @@ def test_answers_are_held_to_a_schema(tmp_path: Path, server: Server, form: str,
     assert run(tmp_path, server, f'answer = "{form}"') == found and len(server.bodies) == len(TEXTS)
 
 
+def test_concepts_are_asked_for_without_the_schema_of_a_rewrite(tmp_path: Path, server: Server) -> None:
+    card = write_card(tmp_path, server, 'answer = "json"')
+    (tmp_path / "detect.txt").write_text("concepts of $query")
+    (tmp_path / "prompt.txt").write_text("$query with $concepts")
+    card.write_text(card.read_text().replace("[prompts]", '[prompts]\ndetect = "detect.txt"'))
+    loaded = open_rewriter(str(card), Setup("mini", "translate", 0, tmp_path))
+    with RewriteStore(tmp_path / "s.sqlite") as store:
+        (found,) = rewrite_all(loaded, QUERIES[:1], store, 0)
+    assert found.texts == ("answer to text 0 with answer to concepts of text 0",)
+    assert ["response_format" in body for body in server.bodies] == [False, True]
+
+
 def test_a_server_that_keeps_to_no_schema_is_counted(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
