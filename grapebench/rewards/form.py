@@ -26,12 +26,20 @@ class Form:
     """Share of its pairs of neighbouring words that it has said before; 0 for fewer than two words."""
 
 
-def form(raw: str, *, words: tuple[int, int] = (3, 40), script: str = "LATIN", ended: bool = True) -> Form:
+def form(
+    raw: str,
+    *,
+    words: tuple[int, int] = (3, 40),
+    script: str = "LATIN",
+    ended: bool = True,
+    instructions: tuple[str, ...] = (),
+) -> Form:
     """The form of a model's raw answer.
 
     `words` are the fewest and the most words allowed; `script` is the first word of the Unicode names of its letters.
+    `instructions` are the fixed words of the prompt: an answer that repeats them is none.
     """
-    text, reason = output.parse(raw)
+    text, reason = output.parse(raw, instructions)
     said = text.lower().split()
     pairs = list(itertools.pairwise(said))
     letters = [character for character in text if character.isalpha()]

@@ -85,8 +85,9 @@ def open_rewards(recipe: Recipe) -> dict[str, Rank]:
 class Judge:
     """Answers to queries of one training split, judged by one recipe."""
 
-    def __init__(self, recipe: Recipe, pool: Pool, retriever: Retriever) -> None:
-        self.recipe, self.pool, self.retriever = recipe, pool, retriever
+    def __init__(self, recipe: Recipe, pool: Pool, retriever: Retriever, instructions: tuple[str, ...] = ()) -> None:
+        """`instructions` are the fixed words of the prompt: an answer that repeats them is unusable."""
+        self.recipe, self.pool, self.retriever, self.instructions = recipe, pool, retriever, instructions
         self._rewards = open_rewards(recipe)
         self._vectors: dict[str, np.ndarray] = {}
 
@@ -99,12 +100,14 @@ class Judge:
         """
         ended = [True] * len(answers) if ended is None else ended
         forms = [
-            form.form(answer, words=self.recipe.words, script=self.recipe.script, ended=whole)
+            form.form(
+                answer, words=self.recipe.words, script=self.recipe.script, ended=whole, instructions=self.instructions
+            )
             for answer, whole in zip(answers, ended, strict=True)
         ]
         texts, usable = [], []
         for answer, query in zip(answers, queries, strict=True):
-            text, reason = output.parse(answer)
+            text, reason = output.parse(answer, self.instructions)
             texts.append(query.text if reason else text)
             usable.append(reason is None)
         attempts = self.pool.attempts(self._encoded(texts), queries, step)

@@ -90,7 +90,10 @@ def _train(material: Material, folder: Path, report: Report) -> None:
         trains, vals = zip(*(lesson.parts(material.retriever, report) for lesson in lessons), strict=True)
     device = "cuda" if state.device.type == "cuda" else "cpu"
     pools = [Pool(train.task.gallery, train.images, settings.pool, settings.seed, device) for train in trains]
-    judges = [Judge(settings.reward, pool, material.retriever) for pool in pools]
+    judges = [
+        Judge(settings.reward, pool, material.retriever, policy.local(lesson.rewriter).prompt.instructions)
+        for lesson, pool in zip(lessons, pools, strict=True)
+    ]
     if state.is_main_process:
         _headroom(material, vals, folder, report)
     state.wait_for_everyone()

@@ -315,3 +315,11 @@ def test_the_form_scores_by_rules_kept() -> None:
     forms = [Form(True, True, True, 0.0), Form(True, True, True, 0.5), Form(False, False, False, 0.0)]
     assert score(forms, repetition=0.2).tolist() == [1.0, 0.75, 0.25]
     assert score([]).shape == (0,)
+
+
+def test_an_echo_of_the_prompt_is_worth_what_the_query_is() -> None:
+    made = judge(Recipe({"rank-linear": 1.0}, form="off"))
+    asked = [Query("q", "dd", ("a",))] * 2
+    assert made(["aaa aaa", "aaa"], asked, 0).usable.tolist() == [True, True]
+    told = Judge(made.recipe, made.pool, made.retriever, instructions=("aaa aaa",))
+    assert told(["aaa aaa", "aaa"], asked, 0).usable.tolist() == [False, True]
