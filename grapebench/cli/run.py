@@ -110,12 +110,14 @@ def run(
             )  # fmt: skip
         result = results.load(folder)
         found.append(result)
-        _warn_unanswered(label, result)
+        _warn(label, result)
         print(f"{label}: {folder}", file=sys.stderr)
         if json:
             _print_json(result)
     if not json:
         _print_tables(found, store)
+    if any(result.unanswered for result in found):
+        raise typer.Exit(1)
 
 
 def _default_retriever(suite: str) -> str:
@@ -180,7 +182,12 @@ def _jobs(
     return jobs
 
 
-def _warn_unanswered(label: str, result: Result) -> None:
+def _warn(label: str, result: Result) -> None:
+    """What went wrong with the answers, in a line; those that never came, in another."""
+    from grapebench.leaderboard import render
+
+    if told := render.told(result):
+        print(f"{'warning: ' if render.troubles([result]) else ''}{label}: {told}", file=sys.stderr)
     if result.unanswered:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in result.unanswered.items())
         count = sum(result.unanswered.values())
