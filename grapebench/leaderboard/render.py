@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -73,8 +74,10 @@ def told(result: Result) -> str:
     def counts(of: Mapping[str, int]) -> str:
         return ", ".join(f"{why} {count:,}" for why, count in sorted(of.items(), key=lambda one: (-one[1], one[0])))
 
-    fallen, partial, lost = (sum(of.values()) for of in (result.fallbacks, result.partial, result.uncaptioned))
-    lines = [f"{fallen:,} searched as they came ({counts(result.fallbacks)})"] if fallen else []
+    # Those whose answer never came are told of elsewhere.
+    came = Counter(result.fallbacks) - Counter(result.unanswered)
+    partial, lost = (sum(of.values()) for of in (result.partial, result.uncaptioned))
+    lines = [f"{came.total():,} searched as they came ({counts(came)})"] if came else []
     lines += [f"{partial:,} with fewer answers than asked for ({counts(result.partial)})"] if partial else []
     lines += [f"cut off: {counts(result.cut)}"] if result.cut else []
     undetected = sum(result.undetected.values())

@@ -237,7 +237,7 @@ def test_answers_that_never_came_are_told_and_asked_for_again(
     (place / "down").touch()
     command = [word.replace("rewriters.py:StripPrefix", "flaky.py:Flaky") for word in arguments("--json")]
     for _ in range(2):
-        assert main(command) == 0
+        assert main(command) == 1, "part of the work could not be done"
         out, err = capsys.readouterr()
         first = json.loads(out)
         assert first["unanswered"] == first["fallbacks"] == {"missing": 1}
@@ -283,3 +283,59 @@ def test_a_repeated_run_imports_nothing_heavy(place: Path, arguments: Arguments)
     again = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert again.stderr.splitlines()[-1] == "0 []"
     assert "Leaderboard" in again.stdout
+
+
+TROUBLED = (
+    """
+from grapebench.records import Rewrite
+
+
+class Troubled:
+    """
+    + '"""Of 24 queries the first 3 are refused, the next 4 are cut off, and one of these lost its end too."""'
+    + """
+
+    fingerprint = 'troubled'
+
+    def rewrite(self, queries):
+        for place, query in enumerate(queries):
+            trace = {'cut output': 'no end'} if 3 <= place < 7 else {}
+            trace |= {'cut prompt': 'the first 3'} if place == 6 else {}
+            why = 'refusal' if place < 3 else None
+            yield Rewrite(query.id, texts=(query.text,), raw='said', fallback=why, trace=trace)
+"""
+)
+
+
+def test_fallbacks_and_cuts_are_told_of_in_a_line_on_the_board_and_by_show(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "troubled.py").write_text(TROUBLED)
+    command = arguments(rewriter="Raw") + ["--rewriter", "troubled.py:Troubled"]
+    assert main([*command, "--json"]) == 0, "an answer of no use is an answer"
+    out, err = capsys.readouterr()
+    raw, troubled = map(json.loads, out.splitlines())
+    assert (troubled["fallbacks"], troubled["cut"]) == ({"refusal": 3}, {"output": 4, "prompt": 1})
+    assert raw["cut"] == raw["partial"] == raw["uncaptioned"] == {}
+    said = "of 24 queries 3 searched as they came (refusal 3); cut off: output 4, prompt 1"
+    assert [line for line in err.splitlines() if "of 24 queries" in line] == [f"warning: words · troubled: {said}"]
+    assert main(command) == 0
+    board = capsys.readouterr().out
+    assert "troubled !" in board and "raw !" not in board
+    assert "troubled 12.5 % fell back, 16.7 % cut" in " ".join(board.split())
+    assert main(["show", troubled["id"]]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Fallbacks refusal 3" in shown and "Cut off output 4, prompt 1" in shown
+
+
+def test_a_run_without_a_single_answer_ends_with_1(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "silent.py").write_text(
+        "class Silent:\n    fingerprint = 'silent'\n\n    def rewrite(self, queries):\n        return []\n"
+    )
+    command = [word.replace("rewriters.py:StripPrefix", "silent.py:Silent") for word in arguments("--json")]
+    assert main(command) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["unanswered"] == {"missing": 24}
+    assert "answers to 24 of 24 queries never came" in err
