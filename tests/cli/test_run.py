@@ -285,16 +285,12 @@ def test_a_repeated_run_imports_nothing_heavy(place: Path, arguments: Arguments)
     assert "Leaderboard" in again.stdout
 
 
-TROUBLED = (
-    """
+TROUBLED = """
 from grapebench.records import Rewrite
 
 
 class Troubled:
-    """
-    + '"""Of 24 queries the first 3 are refused, the next 4 are cut off, and one of these lost its end too."""'
-    + """
-
+    # Of 24 queries the first 3 are refused, the next 4 are cut off, and one of these lost its own end too.
     fingerprint = 'troubled'
 
     def rewrite(self, queries):
@@ -304,14 +300,13 @@ class Troubled:
             why = 'refusal' if place < 3 else None
             yield Rewrite(query.id, texts=(query.text,), raw='said', fallback=why, trace=trace)
 """
-)
 
 
 def test_fallbacks_and_cuts_are_told_of_in_a_line_on_the_board_and_by_show(
     place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (place / "troubled.py").write_text(TROUBLED)
-    command = arguments(rewriter="Raw") + ["--rewriter", "troubled.py:Troubled"]
+    command = [*arguments(rewriter="Raw"), "--rewriter", "troubled.py:Troubled"]
     assert main([*command, "--json"]) == 0, "an answer of no use is an answer"
     out, err = capsys.readouterr()
     raw, troubled = map(json.loads, out.splitlines())
