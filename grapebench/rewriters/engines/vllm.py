@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
+from grapebench import activity
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
 from grapebench.rewriters import models
@@ -93,7 +94,9 @@ class Vllm:
     @property
     def _generation(self) -> dict[str, Any]:
         names = {"dtype", "max_new_tokens", "sample", "max_model_len", "image"}
-        return self.settings.model_dump(include=names | ({"temperature", "top_p"} if self.settings.sample else set()))
+        names |= {"temperature", "top_p"} if self.settings.sample else set()
+        stop = {"stop": list(self.settings.stop)} if self.settings.stop else {}
+        return self.settings.model_dump(include=names) | stop
 
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON body that asks a server of vLLM for the same answer, as a batch file takes it."""
@@ -105,7 +108,8 @@ class Vllm:
         A request that vLLM refuses (too long with its image, an image it cannot decode) fails alone. Raises UserError
         where vLLM is not installed, cannot start or breaks down, or the instruction alone does not fit the context.
         """
-        llm = vllm_process.engine(self._options())
+        with activity.during("starting vLLM"):
+            llm = vllm_process.engine(self._options())
         config = llm.llm_engine.model_config
         if self.sees and not config.is_multimodal_model:
             raise UserError(
@@ -171,14 +175,14 @@ class Vllm:
     def _sampling(self, key: str) -> Any:
         from vllm import SamplingParams
 
-        if not self.settings.sample:
-            return SamplingParams(temperature=0.0, max_tokens=self.settings.max_new_tokens)
-        return SamplingParams(
-            temperature=self.settings.temperature,
-            top_p=self.settings.top_p,
-            seed=seed_of(self.setup.seed, key),
-            max_tokens=self.settings.max_new_tokens,
-        )
+        options: dict[str, Any] = {"temperature": 0.0, "max_tokens": self.settings.max_new_tokens}
+        if self.settings.sample:
+            options |= {
+                "temperature": self.settings.temperature,
+                "top_p": self.settings.top_p,
+                "seed": seed_of(self.setup.seed, key),
+            }
+        return SamplingParams(**options, **({"stop": list(self.settings.stop)} if self.settings.stop else {}))
 
 
 def _answer(prompt: _Prompt, made: Any) -> Answer:

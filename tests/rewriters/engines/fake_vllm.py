@@ -14,9 +14,16 @@ import jinja2
 
 class SamplingParams:
     def __init__(
-        self, *, temperature: float = 1.0, top_p: float = 1.0, seed: int | None = None, max_tokens: int | None = 16
+        self,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        max_tokens: int | None = 16,
+        stop: list[str] | None = None,
     ) -> None:
         self.temperature, self.top_p, self.seed, self.max_tokens = temperature, top_p, seed, max_tokens
+        self.stop = stop
 
 
 @dataclass
