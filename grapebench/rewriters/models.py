@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from grapebench.errors import UserError, missing_extra
 from grapebench.files import sha256_json
 from grapebench.rewriters.engines import Message
+from grapebench.rewriters.folders import check_model
 
 if TYPE_CHECKING:
     import torch
@@ -145,6 +146,7 @@ def load(folder: Path, adapter: Path | None, dtype: str, device: str, compiled: 
     from grapebench.retrieval.device import resolve_device
 
     place = torch.device(resolve_device(device))
+    check_model(folder)
     with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -9,11 +9,13 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
 from grapebench.records import Gallery, ImageSource, Retriever, Rewrite
+from grapebench.registry import advice
 from grapebench.rewriters import output
 from grapebench.rewriters.answers import failed
 from grapebench.rewriters.store import RewriteStore
@@ -246,4 +248,5 @@ def _blaming(captioner: LoadedCaptioner) -> Iterator[None]:
             f"captioner {captioner.name!r} failed: {said}",
             file=own if lines else None,
             line=lines[-1] if own and lines else None,
+            fix=advice(error, Path(own)) if own and lines else None,
         ) from error
