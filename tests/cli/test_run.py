@@ -334,3 +334,64 @@ def test_a_run_without_a_single_answer_ends_with_1(
     out, err = capsys.readouterr()
     assert json.loads(out)["unanswered"] == {"missing": 24}
     assert "answers to 24 of 24 queries never came" in err
+
+
+def test_a_loader_lies_beside_its_card_or_in_the_working_directory(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cards = place / "cards"
+    cards.mkdir()
+    card = (place / "words.toml").read_text().replace(str(place / "loader.py"), "loader.py")
+    (cards / "words.toml").write_text(card)
+    command = [word.replace("words.toml", "cards/words.toml") for word in arguments("--json")]
+    assert main(command) == 0, "it lies in the working directory"
+    first = json.loads(capsys.readouterr().out)
+    (place / "loader.py").rename(cards / "loader.py")
+    assert main(command) == 0, "it lies beside the card"
+    assert json.loads(capsys.readouterr().out)["id"] == first["id"]
+    assert main([*command, "--languages", "de"]) == 0
+    assert json.loads(capsys.readouterr().out)["queries"] == 12
+    (place / "loader.py").write_text("raise RuntimeError('the wrong one')")
+    assert main(command) == 0, "the one beside the card comes first"
+    (cards / "loader.py").unlink()
+    (place / "loader.py").unlink()
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "error: " + str(cards / "loader.py") + ": no such file or directory" in capsys.readouterr().err
+
+
+def test_advice_for_a_card_that_is_given_by_path_names_the_path(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own name leads to no card, and that of a published task to another one."""
+    other = place / "cirr.toml"
+    other.write_text((place / "words.toml").read_text().replace('"words"', '"cirr"'))
+    for card in ("words.toml", "cirr.toml"):
+        command = ["run", "--task", card, "--rewriter", "rewriters.py:Raw", "--suite", "full"]
+        assert main([*command, "--retriever", "retriever.py:Words"]) == 2
+        assert f"grapebench data add {card} --images DIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("retriever.py", "return np.stack([vector(text)", "import no_such_thing", "no_such_thing"),
+        ("retriever.py", "return np.stack([vector(image", "{}[3]", "KeyError: 3"),
+        ("retriever.py", "import numpy as np", "import no_such_thing", "no_such_thing"),
+        ("loader.py", "folder = place", "import no_such_thing", "no_such_thing"),
+        ("loader.py", "from grapebench.records import Dataset", "1 / 0", "division by zero"),
+        ("rewriters.py", "return [Rewrite(query.id, texts=(query.text.", "import no_such_thing", "no_such_thing"),
+    ],
+)
+def test_what_fails_in_a_file_of_the_users_is_one_sentence_with_its_line(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str], file: str, old: str, new: str, said: str
+) -> None:
+    path = place / file
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, f"{new}; {old}"))
+    line = text[: text.index(old)].count("\n") + 1
+    assert main(arguments()) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert f"{path}:{line}: " in told and said in told and "Traceback" not in told
+    assert ("install what holds no_such_thing beside grapebench" in told) == (said == "no_such_thing")
