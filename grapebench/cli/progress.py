@@ -23,6 +23,8 @@ EVERY = 30.0
 """Seconds between two lines of a log."""
 APART = 1.0
 """Seconds: what is done within so short a time may have come together."""
+_WAITING = ""
+"""The row of what comes before the stages."""
 _TICK = 1.0
 """Seconds after which a job that has said nothing is looked at."""
 
@@ -139,37 +141,35 @@ class _Bars:
         self.label = label
         self.shown: Progress | None = None
         self.rows: dict[str, TaskID] = {}
+        self.paces: dict[str, Pace] = {}
         self.lock = threading.Lock()
 
     def report(self, stage: str, done: int, total: int) -> None:
         with self.lock:
-            self._open()
-            assert self.shown is not None
+            shown = self._opened()
             if stage not in self.rows:
-                self.rows[stage] = self.shown.add_task(f"{self.label}: {stage}", total=total, pace=Pace(done))
-            row = self.rows[stage]
-            pace: Pace = self.shown.tasks[self.shown.task_ids.index(row)].fields["pace"]
-            pace.add(time.monotonic(), done)
-            self.shown.update(row, completed=done, total=total)
+                self.paces[stage] = Pace(done)
+                self.rows[stage] = shown.add_task(f"{self.label}: {stage}", total=total, pace=self.paces[stage])
+            self.paces[stage].add(time.monotonic(), done)
+            shown.update(self.rows[stage], completed=done, total=total)
+            if _WAITING in self.rows:
+                shown.remove_task(self.rows.pop(_WAITING))
 
     def look(self) -> None:
         """Before anything is counted, what the process is busy with has a row of its own."""
         with self.lock:
-            if self.shown is None and activity.current():
-                self._open()
-                assert self.shown is not None
-                self.rows[""] = self.shown.add_task(self.label, total=None, pace=Pace(0))
-            elif self.shown is not None and len(self.rows) > 1 and "" in self.rows:
-                self.shown.remove_task(self.rows.pop(""))
+            if not self.rows and activity.current():
+                self.rows[_WAITING] = self._opened().add_task(self.label, total=None, pace=Pace(0))
 
     def close(self) -> None:
         if self.shown is not None:
             self.shown.stop()
 
-    def _open(self) -> None:
+    def _opened(self) -> Progress:
         if self.shown is None:
             self.shown = _bars()
             self.shown.start()
+        return self.shown
 
 
 def _bars() -> Progress:

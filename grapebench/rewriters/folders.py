@@ -17,6 +17,7 @@ _TOKENIZERS = (
     "vocab.txt",
     "spiece.model",
     "sentencepiece.bpe.model",
+    "tekken.json",
 )
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _LFS = b"version https://git-lfs"

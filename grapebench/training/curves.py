@@ -96,7 +96,7 @@ PLOTS = (
         least=0.1,
     ),
     Plot(
-        "Unusable outputs, and those cut off",
+        "Unusable outputs",
         "percent of outputs",
         {"unusable": "unusable", "cut": "cut off"},
         percent=True,

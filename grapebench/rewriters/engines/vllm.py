@@ -23,6 +23,7 @@ from grapebench.rewriters.engines import Answer, Message, Request, served, vllm_
 from grapebench.rewriters.engines.fitting import fit
 from grapebench.rewriters.engines.images import with_images
 from grapebench.rewriters.engines.model_settings import ModelSettings
+from grapebench.rewriters.folders import check_model
 from grapebench.rewriters.sampling import seed_of
 from grapebench.rewriters.setup import Setup
 
@@ -108,6 +109,7 @@ class Vllm:
         A request that vLLM refuses (too long with its image, an image it cannot decode) fails alone. Raises UserError
         where vLLM is not installed, cannot start or breaks down, or the instruction alone does not fit the context.
         """
+        check_model(self.model.folder)
         with activity.during("starting vLLM"):
             llm = vllm_process.engine(self._options())
         config = llm.llm_engine.model_config

@@ -60,6 +60,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
 def folder(tmp_path: Path) -> Path:
     """A model's folder, as far as its identity goes."""
     (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "tokenizer.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     adapter = tmp_path / "adapter"
     adapter.mkdir()
@@ -82,6 +83,22 @@ def test_greedy_answers_come_with_their_tokens(record: Record, folder: Path) -> 
     assert {how.max_tokens for how in chat["sampling_params"]} == {64}
     assert chat["use_tqdm"] is False and chat["lora_request"] is None
     assert chat["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+def test_texts_that_end_an_answer_go_with_each_request_and_into_the_identity(record: Record, folder: Path) -> None:
+    plain, stopped = make(folder), make(folder, stop=["\n", "###"], sample=True)
+    list(plain.answer([request("a", "one")]))
+    list(stopped.answer([request("a", "one")]))
+    assert [how.stop for chat in record.chats for how in chat["sampling_params"]] == [None, ["\n", "###"]]
+    assert stopped.body(request("a", "one"))["stop"] == ["\n", "###"] and "stop" not in plain.body(request("a", "one"))
+    assert "stop" not in plain.identity["generation"] and stopped.identity["generation"]["stop"] == ["\n", "###"]
+
+
+def test_a_folder_without_a_model_is_told_before_vllm_starts(record: Record, folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-q4.gguf")
+    with pytest.raises(UserError, match=r"holds its weights as GGUF \(model-q4.gguf\), which are not read here"):
+        list(make(folder).answer([request("a", "one")]))
+    assert not record.options
 
 
 def test_only_safetensors_are_loaded_and_the_card_says_the_rest(record: Record, folder: Path) -> None:
