@@ -223,6 +223,8 @@ def test_what_cannot_start_is_told_in_one_sentence(record: Record, folder: Path)
     broken = folder / "broken"
     broken.mkdir()
     (broken / "model.safetensors").write_bytes(b"weights")
+    for name in ("config.json", "tokenizer.json"):
+        (broken / name).write_text("{}")
     with pytest.raises(UserError, match="broken: vLLM cannot start: no kernel image is available; it needs a GPU"):
         list(make(broken).answer([request("a", "one")]))
 
