@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 Suite = Literal["mini", "full"]
 Family = Literal["translate", "condense", "compose"]
@@ -12,6 +13,19 @@ Family = Literal["translate", "condense", "compose"]
 
 class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it was read from; None for one that was made in Python."""
+        return self._path
+
+    def lies_at(self, path: Path) -> Self:
+        """The same card, which knows its file."""
+        found = self.model_copy()
+        found._path = path
+        return found
 
 
 class SplitCard(Card):
@@ -57,7 +71,7 @@ class TaskCard(Card):
     about: str
     family: Family
     dataset: str
-    """The loader: a name in the registry of datasets."""
+    """The loader: a name in the registry of datasets, or path/to/file.py:function beside the card."""
     protocol: str
     protocols: tuple[str, ...] = ()
     """Others that papers use for the same data; chosen by `--protocol`."""

@@ -39,6 +39,12 @@ def folder() -> Path:
     return packed if packed.is_dir() else package.parent
 
 
+def spec_of(card: TaskCard) -> str:
+    """What a task is called on the command line: its name where that leads to this card, else the path of the card."""
+    path = card.path
+    return card.name if path is None or path.resolve() == (folder() / "tasks" / path.name).resolve() else str(path)
+
+
 def task_names() -> list[str]:
     return _names(folder() / "tasks")
 
@@ -113,7 +119,7 @@ def _load(model: type[CardT], noun: str, spec: str, place: Path) -> Loaded[CardT
             line=_line(text, ("name",)),
             fix="a card bears the name of its file",
         )
-    return Loaded(card, path, sha256(data))
+    return Loaded(card.lies_at(path), path, sha256(data))
 
 
 def _parse(data: bytes, path: Path) -> tuple[str, dict[str, Any]]:

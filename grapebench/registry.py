@@ -20,6 +20,8 @@ from grapebench.files import explain_os_error, sha256
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+_PREFIX = "grapebench_file_"
+"""What the names of modules begin with that are read from files of the user's."""
 BUILTIN: dict[str, dict[str, str]] = {
     "rewriters": {
         "api": "grapebench.rewriters.prompted:Api",
@@ -164,7 +166,7 @@ def _load_file(spec: str, base: Path) -> Any:
 
 def _run(path: Path, source: bytes) -> ModuleType:
     """The file as a module, under a name of its own; the same content is run once."""
-    name = f"grapebench_file_{sha256(str(path).encode() + source)[:16]}"
+    name = f"{_PREFIX}{sha256(str(path).encode() + source)[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
@@ -175,18 +177,43 @@ def _run(path: Path, source: bytes) -> ModuleType:
         exec(compile(source, str(path), "exec"), module.__dict__)
     except BaseException as error:
         del sys.modules[name]
-        if isinstance(error, UserError) or not isinstance(error, Exception):
+        if isinstance(error, UserError) or not isinstance(error, Exception | SystemExit):
             raise
-        raise UserError(f"cannot be imported: {_describe(error)}", file=path, line=_line(error, path)) from error
+        raise UserError(
+            f"cannot be imported: {_describe(error)}", file=path, line=_line(error, path), fix=advice(error, path)
+        ) from error
     return module
 
 
-def _describe(error: Exception) -> str:
+def users_error(error: BaseException) -> UserError | None:
+    """An error that a file of the user's raised while it was at work, as one sentence with its place there.
+
+    None for an error that passed through no such file: that is a bug of this package or of another one.
+    """
+    for frame in reversed(list(traceback.walk_tb(error.__traceback__))):
+        name = frame[0].f_globals.get("__name__", "")
+        if isinstance(name, str) and name.startswith(_PREFIX):
+            path = Path(frame[0].f_code.co_filename)
+            return UserError(_describe(error), file=path, line=frame[1], fix=advice(error, path))
+    return None
+
+
+def advice(error: BaseException, path: Path) -> str | None:
+    """What helps where a module is missing that the user's file at `path` imports; None for any other error."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return None
+    name = error.name.partition(".")[0]
+    if any((path.parent / beside).exists() for beside in (name, f"{name}.py")):
+        return f"{name} lies beside the file, which is read alone: put all into one file, or make a package of both"
+    return f"install what holds {name} beside grapebench"
+
+
+def _describe(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {' '.join(text.split())}" if text else type(error).__name__
 
 
-def _line(error: Exception, path: Path) -> int | None:
+def _line(error: BaseException, path: Path) -> int | None:
     """The last line of the user's own file that the error passed through."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno

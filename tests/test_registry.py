@@ -167,3 +167,32 @@ def test_file_in_another_encoding(tmp_path: Path) -> None:
     path.write_bytes(b"word = 'gr\xfcn'\n")
     with pytest.raises(UserError, match=r"latin\.py.*cannot be imported: SyntaxError: .*utf-8"):
         registry.resolve("rewriters", f"{path}:word")
+
+
+def test_a_missing_module_is_named_with_its_line_and_what_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", "import os\nfrom no_such_thing.parts import Part\n")
+    with pytest.raises(UserError) as caught:
+        registry.resolve("retrievers", f"{path}:Mine")
+    assert str(caught.value) == (
+        f"{path}:2: cannot be imported: ModuleNotFoundError: No module named 'no_such_thing'; "
+        "install what holds no_such_thing beside grapebench"
+    )
+    write(tmp_path / "helpers.py", "")
+    with pytest.raises(UserError, match="helpers lies beside the file, which is read alone: put all into one file"):
+        registry.resolve("rewards", f"{write(tmp_path / 'other.py', 'import helpers')}:mine")
+
+
+def test_a_file_that_ends_the_process_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", "import sys\n\nsys.exit(0)\n")
+    with pytest.raises(UserError, match=r"mine\.py:3: cannot be imported: SystemExit: 0"):
+        registry.resolve("rewriters", f"{path}:Mine")
+
+
+def test_an_error_at_work_is_the_users_where_it_passed_through_a_users_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", "def late():\n    import no_such_thing\n\n\ndef wrong():\n    return 1 / 0\n")
+    for name, line, said in (("late", 2, "install what holds no_such_thing"), ("wrong", 6, "division by zero")):
+        with pytest.raises((ModuleNotFoundError, ZeroDivisionError)) as caught:
+            registry.resolve("datasets", f"{path}:{name}")()
+        told = registry.users_error(caught.value)
+        assert told is not None and str(told).startswith(f"{path}:{line}: ") and said in str(told)
+    assert registry.users_error(ValueError("of nobody")) is None

@@ -84,10 +84,10 @@ def among(task: Task, every: Task) -> Task:
 def _options(card: TaskCard, languages: str | None) -> dict[str, Any] | None:
     if languages is None:
         return None
-    from grapebench import registry
+    from grapebench.datasets import loader
     from grapebench.errors import UserError
 
-    if "languages" not in inspect.signature(registry.resolve("datasets", card.dataset)).parameters:
+    if "languages" not in inspect.signature(loader(card)).parameters:
         raise UserError(f"{card.name} has no languages to choose from", fix="leave --languages out")
     # Sorted, so that the order in which they are named makes no other result.
     names = sorted({name.strip() for name in languages.split(",")} - {""})

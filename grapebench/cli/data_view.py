@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from grapebench import catalog
 from grapebench.datasets import first_ten
 from grapebench.datasets.places import add_command
 
@@ -66,7 +67,7 @@ def print_task(card: TaskCard, place: Place | None, problem: str | None, found: 
         if values[name]:
             grid.add_row(name, Text(values[name]))
     if place is None:
-        grid.add_row("place", Text(f"not said yet: {add_command(card.name)}" if problem is None else ""))
+        grid.add_row("place", Text(f"not said yet: {add_command(catalog.spec_of(card))}" if problem is None else ""))
     for name, line in zip(("place", ""), _place_lines(place), strict=False):
         grid.add_row(name, Text(line))
     if problem is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,6 +75,17 @@ def headroom(
         _print_json(found, loaded, opened, seed, seen)
     else:
         _print_table(found, loaded, opened, seed, seen)
+    if found.unanswered:
+        print(
+            f"warning: {sum(found.unanswered.values()):,} answers never came ({_counts(found.unanswered)}); "
+            "the same command asks for them again",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
+
+
+def _counts(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{why} {count:,}" for why, count in reasons.items())
 
 
 def _numbers(text: str) -> list[int]:
@@ -153,9 +166,12 @@ def _print_table(found: Headroom, task: Task, opened: LoadedRewriter, seed: int,
     caption += f", of which {found.distinct:.1f} differ on average. The best is chosen by the labels, so no rewriter "
     caption += "reaches it without them. Of k answers: the mean over all choices of k among the "
     caption += f"{found.samples}; beside it, the best of the first k alone."
-    if found.fallbacks:
-        counts = ", ".join(f"{why} {count:,}" for why, count in found.fallbacks.items())
-        caption += f" Answers that could not be used, so that the query itself was searched: {counts}."
+    for what, counts in (
+        ("Answers that could not be used, so that the query itself was searched", found.fallbacks),
+        ("Cut off", found.cut),
+        ("Reference images without a caption", found.uncaptioned),
+    ):
+        caption += f" {what}: {_counts(counts)}." if counts else ""
     if seen is not None:
         caption += f" {opened.name} {render.seen_before(seen)}."
     if _is_greedy(opened):

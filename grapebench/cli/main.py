@@ -96,6 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(explain_os_error(error) if error.errno is not None else UserError(str(error)))
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except Exception as error:
+        from grapebench.registry import users_error
+
+        if (told := users_error(error)) is None:
+            raise
+        return _fail(told)
     if code == INTERRUPTED:
         print("interrupted: the same command goes on where it was", file=sys.stderr)
     return code

@@ -76,23 +76,30 @@ def export_(
     embeddings = EmbeddingStore()
     attach(asking, Searcher(loaded.gallery, opened, embeddings))
     queries = loaded.queries[:limit]
-    label = f"{loaded.name} · {asking.name}"
+    label, lost = f"{loaded.name} · {asking.name}", []
     if named := captioner or asking.captioner:
         describing = open_captioner(named, setup)
         with progress.staged(label) as report:
             queries = tuple(captioned(loaded, queries, opened, describing, embeddings, report))
+        # What is asked with an empty caption now would be asked anew, and paid for twice, once the caption is there.
+        lost = [query for query in queries if query.reference in describing.lost]
+        queries = tuple(query for query in queries if query.reference not in describing.lost)
     with RewriteStore() as store:
         questions, claimed = batch_files.unanswered(asking, queries, store, seed)
     if claimed:
         print(f"{label}: another process is asking for {claimed:,} answers, which are left out", file=sys.stderr)
-    if not questions:
+    if questions:
+        manifest = batch_files.export(
+            asking, questions, out, suite=loaded.suite, task=loaded.name, split=loaded.split, seed=seed
+        )
+        for part in manifest.parts:
+            print(f"{out.with_name(part.name)}: {part.requests:,} requests for the model {manifest.model}")
+    elif not lost:
         print(f"{label}: every answer is {'stored or on its way' if claimed else 'stored already'}, nothing to export")
-        return
-    manifest = batch_files.export(
-        asking, questions, out, suite=loaded.suite, task=loaded.name, split=loaded.split, seed=seed
-    )
-    for part in manifest.parts:
-        print(f"{out.with_name(part.name)}: {part.requests:,} requests for the model {manifest.model}")
+    if lost:
+        said = f"{len(lost):,} queries are left out, as the captions of their reference images never came"
+        print(f"warning: {label}: {said}; the same command asks for these again", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command("import")
@@ -137,9 +144,12 @@ def _print(imported: Imported, manifest: Manifest) -> None:
     print(f"tokens: {imported.prompt_tokens:,} of prompts, {imported.completion_tokens:,} of answers")
     if imported.money:
         print(f"money, at the card's prices: {imported.money:.4f}")
-    if imported.cut:
-        print(f"broke off at the token limit: {imported.cut:,}")
-    for title, counts in (("of no use", imported.fallbacks), ("failed", imported.failures)):
+    for title, counts in (
+        ("cut off", imported.cut),
+        ("of no use", imported.fallbacks),
+        ("without concepts", imported.undetected),
+        ("failed", imported.failures),
+    ):
         if counts:
             print(f"{title}: " + ", ".join(f"{reason} {count:,}" for reason, count in counts.items()))
     total = len(manifest.texts)

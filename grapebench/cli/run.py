@@ -66,7 +66,7 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a result instead of tables.")] = False,
 ) -> None:
     """Rewrite a task's queries, search with them, and print the result and the leaderboard it stands in."""
-    from grapebench import catalog
+    from grapebench import activity, catalog
     from grapebench.cli import asked, progress
     from grapebench.datasets import seen
     from grapebench.errors import UserError
@@ -85,9 +85,10 @@ def run(
     # Vectors that were brought along need no pictures; one that turns out to be needed and missing is named then.
     pictures = not isinstance(opened, Lookup)
     cards = {name: catalog.task_card(name).card for name in task}
-    tasks = {
-        name: asked.load(card, suite, split, data, protocol, languages, images=pictures) for name, card in cards.items()
-    }
+    tasks = {}
+    for name, card in cards.items():
+        with progress.staged(card.name), activity.during("reading the data"):
+            tasks[name] = asked.load(card, suite, split, data, protocol, languages, images=pictures)
     options = _shared_options(protocol, languages, data, allow_seen)
     jobs = []
     for name, one in tasks.items():
@@ -110,13 +111,15 @@ def run(
             )  # fmt: skip
         result = results.load(folder)
         found.append(result)
-        _warn_unanswered(label, result)
+        _warn(label, result)
         _warn_clustered(label, result)
         print(f"{label}: {folder}", file=sys.stderr)
         if json:
             _print_json(result)
     if not json:
         _print_tables(found, store)
+    if any(result.unanswered for result in found):
+        raise typer.Exit(1)
 
 
 def _default_retriever(suite: str) -> str:
@@ -181,7 +184,12 @@ def _jobs(
     return jobs
 
 
-def _warn_unanswered(label: str, result: Result) -> None:
+def _warn(label: str, result: Result) -> None:
+    """What went wrong with the answers, in a line; those that never came, in another."""
+    from grapebench.leaderboard import render
+
+    if told := render.told(result):
+        print(f"{'warning: ' if render.troubles([result]) else ''}{label}: {told}", file=sys.stderr)
     if result.unanswered:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in result.unanswered.items())
         count = sum(result.unanswered.values())

@@ -115,6 +115,9 @@ def _summary(found: Result) -> Group:
     lines["Fallbacks"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.fallbacks.items())) or "none"
     if found.undetected:
         lines["No concepts"] = ", ".join(f"{why} {count:,}" for why, count in sorted(found.undetected.items()))
+    for title, counts in (("Cut off", found.cut), ("Fewer answers", found.partial), ("No caption", found.uncaptioned)):
+        if counts:
+            lines[title] = ", ".join(f"{why} {count:,}" for why, count in sorted(counts.items()))
     if found.labelled:
         lines["Ties"] = f"{100 * found.ties:.1f} % of the queries"
     if found.unanswered:

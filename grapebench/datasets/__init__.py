@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grapebench import registry
+from grapebench import catalog, registry
 from grapebench.datasets.place import Place
 from grapebench.datasets.training import training_set
 from grapebench.errors import UserError
@@ -16,7 +17,16 @@ from grapebench.records import Dataset, Task
 if TYPE_CHECKING:
     from grapebench.cards import SplitCard, SuiteCard, TaskCard
 
-__all__ = ["Place", "first_ten", "full_suite", "load_dataset", "load_task", "remembered_place", "training_set"]
+__all__ = [
+    "Place",
+    "first_ten",
+    "full_suite",
+    "load_dataset",
+    "load_task",
+    "loader",
+    "remembered_place",
+    "training_set",
+]
 
 
 def load_task(
@@ -73,9 +83,19 @@ def load_task(
 
 def load_dataset(card: TaskCard, split: str, place: Place, options: Mapping[str, Any]) -> Dataset:
     """What the task's loader reads at the place: all queries, counted by nobody yet. Raises UserError."""
-    dataset = _call(registry.resolve("datasets", card.dataset), card, options, place, split)
+    dataset = _call(loader(card), card, options, place, split)
     _check_ids(dataset, place)
     return dataset
+
+
+def loader(card: TaskCard) -> Callable[..., Dataset]:
+    """The function that a card names under `dataset`: a file's lies beside the card, or in the working directory."""
+    base = card.path.parent if card.path else Path()
+    if registry.is_file_spec(card.dataset):
+        file = Path(card.dataset.rpartition(":")[0]).expanduser()
+        base = Path() if file.is_file() and not (base / file).is_file() else base
+    found: Callable[..., Dataset] = registry.resolve("datasets", card.dataset, base)
+    return found
 
 
 def full_suite(card: TaskCard) -> SuiteCard:
@@ -96,7 +116,7 @@ def remembered_place(card: TaskCard, images: bool = True) -> Place:
     try:
         known.check(images)
     except UserError as error:
-        fix = f"bring it back, or say where the files are now: {places.add_command(card.name)}"
+        fix = f"bring it back, or say where the files are now: {places.add_command(catalog.spec_of(card))}"
         raise UserError(f"the remembered place of {card.name} has gone: {error}", fix=fix) from error
     return known
 
@@ -141,7 +161,7 @@ def _needed(card: TaskCard, suite: SuiteCard) -> UserError:
     ]
     origin = "; ".join([*needed, f"source: {card.source}", f"licence: {card.licence}"])
     what = f"the suite full of {card.name} needs the official files ({origin})"
-    return UserError(what, fix=f"fetch them and say where they are: {add_command(card.name)}")
+    return UserError(what, fix=f"fetch them and say where they are: {add_command(catalog.spec_of(card))}")
 
 
 def _call(

@@ -6,6 +6,7 @@ A file of its own for each, so that two processes that remember different tasks 
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from grapebench.datasets.place import Place
@@ -20,8 +21,8 @@ def file_of(task: str) -> Path:
 
 
 def add_command(task: str) -> str:
-    """What the user is told to type."""
-    return f"grapebench data add {task} --images DIR --annotations DIR"
+    """What the user is told to type; `task` is a card's name or path."""
+    return f"grapebench data add {shlex.quote(task)} --images DIR --annotations DIR"
 
 
 def remember(task: str, place: Place) -> Path:

@@ -15,10 +15,10 @@ from grapebench.evaluation.measure import Measured
 from grapebench.evaluation.protocols import Protocol
 from grapebench.leaderboard import artifacts, results
 from grapebench.records import Gallery, Query, Rewrite
-from grapebench.rewriters import answers, output
+from grapebench.rewriters import answers, output, samples
 
 CAPTION = "caption "
-"""What the reasons begin with where it was a caption that never came."""
+"""What the reasons begin with where it was a caption that never came, or was cut off."""
 
 
 def write_files(
@@ -110,7 +110,7 @@ def result_fields(
     protocol: Protocol, queries: Sequence[Query], groups: Mapping[str, str], measured: Measured
 ) -> dict[str, Any]:
     """All that is computed from rewrites, places and similarities, by field of the result."""
-    told: dict[str, Any] = dict(tallies(measured.rewrites, measured.uncaptioned))
+    told: dict[str, Any] = dict(tallies(measured.rewrites, measured.caption_tallies))
     if measured.sides is None:
         nothing: dict[str, Any] = {name: {} for name in ("metrics", "metrics_before", "intervals", "deltas")}
         return told | nothing | {"ties": 0.0, "inflation": None, "clusters": None, "largest_cluster": None}
@@ -133,14 +133,19 @@ def cluster_fields(names: Sequence[str]) -> dict[str, int]:
     return {"clusters": sizes.count, "largest_cluster": sizes.largest}
 
 
-def tallies(rewrites: Sequence[Rewrite], uncaptioned: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Fallbacks, detections that failed and answers that never came, by reason."""
-    unanswered = _tally(answers.unanswered(rewrite) for rewrite in rewrites)
-    return {
-        "fallbacks": _tally(rewrite.fallback for rewrite in rewrites),
-        "undetected": _tally(rewrite.trace.get(output.UNDETECTED) for rewrite in rewrites),
-        "unanswered": unanswered | {f"{CAPTION}{reason}": count for reason, count in sorted(uncaptioned.items())},
+def tallies(
+    rewrites: Sequence[Rewrite], captions: Mapping[str, Mapping[str, int]] | None = None
+) -> dict[str, dict[str, int]]:
+    """What went wrong with answers, by field of the result and by reason; `captions` is the same of a captioner."""
+    found = output.tally(rewrites) | {
+        "unanswered": _tally(answers.unanswered(rewrite) for rewrite in rewrites),
+        "partial": _tally(samples.partial(rewrite) for rewrite in rewrites),
+        "uncaptioned": {},
     }
+    for name, counts in (captions or {}).items():
+        start = "" if name == "uncaptioned" else CAPTION
+        found[name] |= {f"{start}{reason}": count for reason, count in counts.items()}
+    return {name: {key: counts[key] for key in sorted(counts) if counts[key]} for name, counts in found.items()}
 
 
 def sheets(

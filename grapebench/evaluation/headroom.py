@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,6 +49,12 @@ class Headroom:
     """How many of them differ, on average over the queries."""
     fallbacks: dict[str, int]
     """How many answers could not be used, so that the query's own text was searched; by reason."""
+    unanswered: dict[str, int]
+    """Those of them that never came, by reason, and of a captioner captions: the same command asks for these again."""
+    cut: dict[str, int]
+    """How many answers had their 'prompt' or 'output' cut off, and how many captions ('caption output')."""
+    uncaptioned: dict[str, int]
+    """How many reference images have no caption, by reason."""
     raw: dict[str, float]
     """Figures of the queries' own texts."""
     points: tuple[Point, ...]
@@ -87,6 +92,7 @@ def headroom(
     Answers and vectors are stored: a later call with more answers asks for those that are missing. A rewriter that
     makes one rewrite of several answers is taken apart: each answer is searched alone.
     """
+    from grapebench.evaluation.beside import tallies
     from grapebench.evaluation.measure import attach, captioned
     from grapebench.retrieval.encode import gallery_vectors, search_vectors
     from grapebench.retrieval.searcher import Searcher
@@ -116,11 +122,12 @@ def headroom(
         )
     report("searching", samples, samples)
     groups = dict(task.dataset.groups) if protocol.by == "category" else {}
+    troubles = tallies([one for some in answers for one in some], None if captioner is None else captioner.tallies)
     return Headroom(
         queries=len(queries),
         samples=samples,
         distinct=sum(len({(one.texts, one.images) for one in some}) for some in answers) / len(queries),
-        fallbacks=dict(sorted(Counter(one.fallback for some in answers for one in some if one.fallback).items())),
+        **{name: troubles[name] for name in ("fallbacks", "unanswered", "cut", "uncaptioned")},
         raw=_headline(protocol, figures.query_sheet(protocol, queries, raw, groups), raw.rank),
         points=tuple(_points(protocol, queries, groups, each, sorted({1, *ks}))),
     )

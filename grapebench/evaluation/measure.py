@@ -41,8 +41,8 @@ class Measured:
     encode_seconds: float
     caption_cost: Mapping[str, float] | None = None
     """Of the captions that this run asked for: images, prompt_tokens, completion_tokens, money, seconds."""
-    uncaptioned: Mapping[str, int] = field(default_factory=dict)
-    """How many reference images nothing came back for, by reason."""
+    caption_tallies: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """What went wrong with captions: see `LoadedCaptioner.tallies`."""
     rendered_sha256: str | None = None
     """Hash of the prompts as the queries fill them; None for a rewriter without prompts."""
 
@@ -85,7 +85,7 @@ def measure(
         rewrite_seconds=between - started,
         encode_seconds=encoded - between,
         caption_cost=None if captioner is None else captioner.cost,
-        uncaptioned={} if captioner is None else captioner.unanswered,
+        caption_tallies={} if captioner is None else captioner.tallies,
         rendered_sha256=rendered(queries) if callable(rendered) else None,
     )
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grapebench import files
+from grapebench import activity, files
 from grapebench.datasets.seen import overlap
 from grapebench.errors import UserError
 from grapebench.evaluation.protocols import protocol_named, require_categories
@@ -65,7 +65,8 @@ def run(
 
         captioner = open_captioner(rewriter.captioner, setup)
     # Vectors that were brought along need no pictures; what they are is in the retriever's fingerprint.
-    hashes = None if _brings_vectors(retriever, task) else task.gallery.images.sha256(task.gallery.ids)
+    with activity.during("hashing the images"):
+        hashes = None if _brings_vectors(retriever, task) else task.gallery.images.sha256(task.gallery.ids)
     determinants = {
         "schema_version": results.SCHEMA_VERSION,
         "benchmark": results.BENCHMARK,

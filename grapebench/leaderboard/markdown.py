@@ -15,6 +15,7 @@ from grapebench.leaderboard.markup import code, escape, folded, link, slug, tabl
 from grapebench.leaderboard.render import (
     ORACLE,
     SEEN,
+    TROUBLED,
     difference,
     figure_name,
     headline,
@@ -27,6 +28,7 @@ from grapebench.leaderboard.render import (
     record,
     row_name,
     seen_before,
+    troubles,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ _READING = (
     "query; **paid** is for all of them, where a price is known.",
     "**Seeds** are the row's results; each leads to its files.",
     f"A row with \\* is an oracle: it {ORACLE}. A row with † {SEEN}.",
+    f"In parentheses after a name: {TROUBLED[0].lower()}{TROUBLED[1:]}.",
 )
 
 
@@ -173,7 +176,7 @@ def _section(shown: Table, links: Mapping[str, str], submitters: Mapping[str, st
             lines += (["", note] if note else []) + [""]
             lines += table(columns, [_cells(shown, row, keys, links, paid) for row in rows], texts=2)
     lines += folded("Intervals and tests", _intervals(shown))
-    lines += folded("Ties, fallbacks, similarities", _beside(shown))
+    lines += folded("Ties, fallbacks, cuts, similarities", _beside(shown))
     if shown.parts:
         parts = zip(*parts_lines(shown), strict=True)
         head, *found = ([escape(cell) for cell in cells] for cells in parts)
@@ -184,7 +187,7 @@ def _section(shown: Table, links: Mapping[str, str], submitters: Mapping[str, st
 def _cells(shown: Table, row: Row, keys: Sequence[str], links: Mapping[str, str], paid: bool) -> list[str]:
     return [
         escape(place(row)),
-        escape(row.label),
+        escape(row.label) + (f" ({whole(some)})" if (some := troubles(row.results)) else ""),
         *(_figure(row, key) if key == shown.main else _value(row, key) for key in keys),
         *map(_versus, (row.raw, *row.against)),
         *_cost(row.spent, paid),
@@ -235,6 +238,7 @@ def _beside(shown: Table) -> list[str]:
         "Rewriter",
         "Ties",
         "Fallbacks",
+        "Cut",
         "Cosine to the positive",
         "to all others",
         "to the ten nearest",
@@ -242,14 +246,10 @@ def _beside(shown: Table) -> list[str]:
     ]
     rows = []
     for row in shown.rows:
-        shares = [result.ties for result in row.results], [_fallbacks(result) for result in row.results]
-        cells = [f"{100 * sum(values) / len(values):.1f} %" for values in shares]
+        shares = [(one.ties, one.fallback_share, one.cut_share) for one in row.results]
+        cells = [f"{100 * sum(values) / len(values):.1f} %" for values in zip(*shares, strict=True)]
         rows.append([escape(row_name(row)), *cells, *(_cosines(row, name) for name in _SIMILARITIES)])
     return table(columns, rows)
-
-
-def _fallbacks(result: Result) -> float:
-    return sum(result.fallbacks.values()) / result.queries
 
 
 def _cosines(row: Row, name: str) -> str:

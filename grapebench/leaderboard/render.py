@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 ORACLE = "looks at the answer: the ceiling, not ranked"
 SEEN = "searched images that it had seen before, so not ranked"
+NOTABLE = 0.01
+"""The share of queries above which fallbacks and cuts are told beside a row's name."""
+TROUBLED = (
+    "More than 1 % of the queries fell back (no usable answer came, so they were searched as they are), or they or "
+    "their answers were cut off"
+)
 
 
 def figure_name(key: str) -> str:
@@ -50,6 +57,33 @@ def p_value(versus: Versus | None) -> str:
     if versus is None or versus.p is None:
         return "–"
     return "<0.001" if versus.p < 0.001 else f"{versus.p:.3f}"
+
+
+def troubles(results: Sequence[Result]) -> str:
+    """`3.2 % fell back, 1.4 % cut`: what happened to more than 1 % of the queries, over some results; else empty."""
+    shares = {
+        "fell back": sum(one.fallback_share for one in results) / len(results),
+        "cut": sum(one.cut_share for one in results) / len(results),
+    }
+    return ", ".join(f"{100 * share:.1f} % {what}" for what, share in shares.items() if share > NOTABLE)
+
+
+def told(result: Result) -> str:
+    """All that went wrong with a result's answers in one line, those that never came aside; empty where nothing did."""
+
+    def counts(of: Mapping[str, int]) -> str:
+        return ", ".join(f"{why} {count:,}" for why, count in sorted(of.items(), key=lambda one: (-one[1], one[0])))
+
+    # Those whose answer never came are told of elsewhere.
+    came = Counter(result.fallbacks) - Counter(result.unanswered)
+    partial, lost = (sum(of.values()) for of in (result.partial, result.uncaptioned))
+    lines = [f"{came.total():,} searched as they came ({counts(came)})"] if came else []
+    lines += [f"{partial:,} with fewer answers than asked for ({counts(result.partial)})"] if partial else []
+    lines += [f"cut off: {counts(result.cut)}"] if result.cut else []
+    undetected = sum(result.undetected.values())
+    lines += [f"{undetected:,} without concepts ({counts(result.undetected)})"] if undetected else []
+    lines += [f"{lost:,} reference images without a caption ({counts(result.uncaptioned)})"] if lost else []
+    return f"of {result.queries:,} queries " + "; ".join(lines) if lines else ""
 
 
 def place(row: Row) -> str:
@@ -115,7 +149,7 @@ def percent_or_none(row: Row, key: str, bounds: bool = True) -> str:
 def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
     """The leaderboard for a terminal; rows that hold one of the `marked` result ids stand out.
 
-    To fit 80 characters, the figures' intervals, ties and fallbacks are left to the page.
+    To fit 80 characters, the figures' intervals and ties are left to the page.
     """
     one, ids = table.first, set(marked)
     placed = any(row.rank is not None for row in table.ranked)
@@ -123,6 +157,8 @@ def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
     caption += " #: 1 + the rows that are better beyond chance; what no paired test tells apart shares it." * placed
     caption += f" † {SEEN}." if table.seen else ""
     caption += f" * {ORACLE}." if table.oracles else ""
+    troubled = [f"{row.label} {some}" for row in table.rows if (some := troubles(row.results))]
+    caption += f" ! {TROUBLED}: {'; '.join(troubled)}." if troubled else ""
     rows = []
     for group in (table.ranked, table.seen, table.oracles):
         for row in group:
@@ -130,7 +166,8 @@ def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
             cells = [cell.replace(" ±", "\n±") for cell in figures] + [difference(row.delta).replace(" [", "\n[")]
             style = "bold" if ids & {result.id for result in row.results} else None
             rank = [place(row)] if placed else []
-            rows.append(_Line([*rank, row_name(row), *cells], style, last=row is group[-1]))
+            name = row_name(row) + (" !" if troubles(row.results) else "")
+            rows.append(_Line([*rank, name, *cells], style, last=row is group[-1]))
     title = f"Leaderboard: {one.task} · suite {one.suite} · {headline(table)}"
     return _table(title, [*(["#"] if placed else []), *figure_columns(table)], rows, caption, name=int(placed))
 
@@ -145,7 +182,8 @@ def results(found: Sequence[Result]) -> Group:
     for result in found:
         figures = [percent(result_figure(result, key)).replace(" [", "\n[") for key in keys]
         seed = [str(result.seed)] if seeds else []
-        rows.append(_Line([result.rewriter.name + _mark(result), *seed, *figures, result.id[:8]]))
+        name = result.rewriter.name + _mark(result) + (" !" if troubles([result]) else "")
+        rows.append(_Line([name, *seed, *figures, result.id[:8]]))
     title = f"Results: {one.task} · suite {one.suite} · split {one.split} · protocol {one.protocol} · {asked(one)}"
     caption = "" if one.labelled else "The labels of this split are not public: nothing can be measured here."
     return _table(title, columns, rows, caption)

@@ -254,6 +254,14 @@ class Result(Part):
     read, by reason."""
     unanswered: dict[str, int] = {}
     """How many answers never came, by reason, and of a captioner captions: the same command asks for these again."""
+    cut: dict[str, int] = {}
+    """How many queries had something cut off: 'prompt' (the query's end did not fit the model) or 'output' (the answer
+    reached its token limit, and is used as it is). 'caption prompt' and 'caption output' count reference images."""
+    partial: dict[str, int] = {}
+    """How many queries were searched with fewer answers than were asked for, by the commonest reason why the others
+    could not be used."""
+    uncaptioned: dict[str, int] = {}
+    """How many reference images have no caption, by reason, so that their queries were rewritten with an empty one."""
     inflation: Inflation | None
     """What rewriting did to the similarities; null without labels."""
     cost: Cost
@@ -301,7 +309,21 @@ class Result(Part):
             "fallbacks": self.fallbacks,
             "undetected": self.undetected,
             "unanswered": self.unanswered,
+            "cut": self.cut,
+            "partial": self.partial,
+            "uncaptioned": self.uncaptioned,
         }
+
+    @property
+    def fallback_share(self) -> float:
+        """Share of the queries that were searched as they came."""
+        return sum(self.fallbacks.values()) / self.queries
+
+    @property
+    def cut_share(self) -> float:
+        """Share of the queries that had something cut off, as far as it is known: prompt and answer of one query may
+        both be cut, and captions are not of queries."""
+        return max(self.cut.get("prompt", 0), self.cut.get("output", 0)) / self.queries
 
 
 def result_id(determinants: dict[str, Any]) -> str:

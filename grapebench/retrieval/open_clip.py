@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from grapebench import activity
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
 from grapebench.retrieval.ahead import WORKERS, ahead, batched
@@ -172,13 +173,14 @@ class OpenClip:
 
         _ = self.checkpoint  # says what is wrong with a name before open_clip does
         try:
-            model = open_clip.create_model(
-                self._model_name,
-                self.settings.pretrained,
-                precision=self.settings.precision,
-                device=self.device,
-            )
-            tokenizer = self._tokenizer
+            with activity.during("loading the retriever"):
+                model = open_clip.create_model(
+                    self._model_name,
+                    self.settings.pretrained,
+                    precision=self.settings.precision,
+                    device=self.device,
+                )
+                tokenizer = self._tokenizer
         except Exception as error:  # safetensors, torch, tokenizers and json each have their own
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"open_clip cannot load the model: {reason}", file=self.checkpoint.path) from error

@@ -6,9 +6,11 @@ import dataclasses
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from grapebench.errors import UserError
 from grapebench.records import Query, Rewrite
+from grapebench.registry import advice
 from grapebench.rewriters import LoadedRewriter
 
 
@@ -24,7 +26,10 @@ def checked(loaded: LoadedRewriter, queries: Mapping[str, Query]) -> Iterator[Re
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         file, line = _place(error, loaded) or (None, None)
         raise UserError(
-            f"rewriter {loaded.name!r} failed after {len(seen)} of {len(queries)} queries: {said}", file=file, line=line
+            f"rewriter {loaded.name!r} failed after {len(seen)} of {len(queries)} queries: {said}",
+            file=file,
+            line=line,
+            fix=advice(error, Path(file)) if file else None,
         ) from error
 
 

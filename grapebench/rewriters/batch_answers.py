@@ -45,8 +45,10 @@ class Imported:
     failures: Mapping[str, int]
     fallbacks: Mapping[str, int]
     """How many answers are of no use, by reason."""
-    cut: int
-    """How many answers broke off at the token limit."""
+    undetected: Mapping[str, int]
+    """How many answers name no challenging concepts that can be read, where these were asked for, by reason."""
+    cut: Mapping[str, int]
+    """How many answers broke off at the token limit ('output')."""
     prompt_tokens: int
     completion_tokens: int
     money: float
@@ -129,7 +131,8 @@ def put(found: Read, manifest: Manifest, store: RewriteStore) -> Imported:
         new=len(new),
         failures=found.failures,
         fallbacks=tally["fallbacks"],
-        cut=tally["cut"]["output"],
+        undetected=tally["undetected"],
+        cut={place: count for place, count in tally["cut"].items() if count},
         prompt_tokens=sum(rewrite.prompt_tokens for rewrite in found.rewrites.values()),
         completion_tokens=sum(rewrite.completion_tokens for rewrite in found.rewrites.values()),
         money=sum(rewrite.money for rewrite in found.rewrites.values()),

@@ -15,6 +15,7 @@ from grapebench.errors import UserError, missing_extra
 from grapebench.files import sha256_json
 from grapebench.rewriters import turns
 from grapebench.rewriters.engines import Message
+from grapebench.rewriters.folders import check_model
 
 if TYPE_CHECKING:
     import torch
@@ -159,6 +160,7 @@ def load(folder: Path, adapter: Path | None, dtype: str, device: str, compiled: 
     from grapebench.retrieval.device import resolve_device
 
     place = torch.device(resolve_device(device))
+    check_model(folder)
     with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder)

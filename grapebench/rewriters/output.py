@@ -35,6 +35,8 @@ LINES_VERSION = 3
 UNDETECTED = "undetected"
 """In a rewrite's trace: why the query's challenging concepts could not be read, where they were asked for."""
 NOT_JSON = "not json"
+CUT = ("prompt", "output")
+"""What may be cut off; the trace says 'cut prompt', 'cut output'."""
 
 _PLAIN = re.compile(
     r"(?:an?|two|three|four|five|six|several|some|many|small|large|big|little|tiny|tall|young|old|black|white|red|green|blue|yellow"
@@ -132,6 +134,11 @@ def missing(query: Query) -> Rewrite:
     return Rewrite(query.id, texts=(query.text,), fallback="missing")
 
 
+def is_cut(rewrite: Rewrite) -> bool:
+    """Whether the end of the query did not fit the model, or the answer reached its token limit."""
+    return any(f"cut {place}" in rewrite.trace for place in CUT)
+
+
 def tally(rewrites: Iterable[Rewrite]) -> dict[str, dict[str, int]]:
     """How often each kind of trouble occurred: {'fallbacks': {reason: n}, 'cut': {'prompt': n, 'output': n},
     'undetected': {reason: n}}."""
@@ -141,7 +148,7 @@ def tally(rewrites: Iterable[Rewrite]) -> dict[str, dict[str, int]]:
     for rewrite in rewrites:
         if rewrite.fallback:
             fallbacks[rewrite.fallback] += 1
-        cut.update(place for place in ("prompt", "output") if f"cut {place}" in rewrite.trace)
+        cut.update(place for place in CUT if f"cut {place}" in rewrite.trace)
         if UNDETECTED in rewrite.trace:
             undetected[rewrite.trace[UNDETECTED]] += 1
     return {

@@ -14,6 +14,9 @@ from grapebench.rewriters.output import UNDETECTED
 from grapebench.rewriters.recot import CONCEPTS
 
 _MARKS = re.compile(r"[\W_]+")
+PARTIAL = "answers"
+"""In a rewrite's trace: how many of a query's answers it is made of, where that is not all."""
+_OTHERS = ", the others: "
 
 
 def expand(query: Query, samples: int) -> list[Query]:
@@ -52,7 +55,7 @@ class Combination:
         trace = {place: text for answer in answers for place, text in answer.trace.items() if place.startswith("cut ")}
         trace |= _detections(answers)
         if usable and len(usable) < len(answers):
-            trace["answers"] = f"{len(usable)} of {len(answers)} usable, the others: {_commonest(answers)}"
+            trace[PARTIAL] = f"{len(usable)} of {len(answers)} usable{_OTHERS}{_commonest(answers)}"
         if raws and (lost := [answer for answer in answers if failed(answer)]):
             trace["unanswered"] = _commonest(lost)
         equal = all(weight == 1 for weight in weights.values())
@@ -70,6 +73,11 @@ class Combination:
             seconds=sum(answer.seconds for answer in answers),
             trace=trace,
         )
+
+
+def partial(rewrite: Rewrite) -> str | None:
+    """The commonest reason why some of the answers to a query could not be used; None where all could, or none."""
+    return rewrite.trace[PARTIAL].partition(_OTHERS)[2] or None if PARTIAL in rewrite.trace else None
 
 
 def elect(texts: Sequence[str]) -> str:

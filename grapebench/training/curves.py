@@ -95,7 +95,13 @@ PLOTS = (
         percent=True,
         least=0.1,
     ),
-    Plot("Unusable outputs", "percent of outputs", {"unusable": "unusable"}, percent=True, least=0.1),
+    Plot(
+        "Unusable outputs",
+        "percent of outputs",
+        {"unusable": "unusable", "cut": "cut off"},
+        percent=True,
+        least=0.1,
+    ),
     Plot(
         "Facts kept",
         "percent of facts",

@@ -70,6 +70,8 @@ class Step(Record):
     """Mean share of the pairs of neighbouring words that were said before (`rewards.form`)."""
     unusable: Number
     """Share of the outputs without a rewrite in them."""
+    cut: Number = None
+    """Share of the outputs that reached their token limit."""
     positive: Number
     """Mean cosine to the positive; this and the next three over the first rollout of each group."""
     others: Number
@@ -97,6 +99,8 @@ class Figures(_Line):
     margin: Number
     repetition: Number
     unusable: Number
+    cut: Number = None
+    """Share of the rewrites whose prompt or answer was cut off."""
     length: Number
     fact_survival: Number = None
     """Share of the visible facts that the rewrite still says; the miniature alone knows them."""

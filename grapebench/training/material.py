@@ -99,6 +99,7 @@ class Lesson:
         images = gallery_vectors(task.gallery, retriever, store, report=counted)
         if self.captioner is not None:
             queries = captioned(task, queries, retriever, self.captioner, store, report)
+            self.captioner.require_answers()
         return Part(task, tuple(queries), images)
 
 

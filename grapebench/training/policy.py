@@ -31,6 +31,11 @@ def local(rewriter: LoadedRewriter) -> Local:
         raise UserError(f"{rewriter.name} cannot be trained: its mechanism is {what!r}", fix="start from one of 'lm'")
     if made.settings.answer == "lines" or made.settings.samples != 1:
         raise UserError(f"{rewriter.name} cannot be trained: it makes one rewrite of several texts")
+    if made.settings.stop:  # type: ignore[attr-defined]
+        raise UserError(
+            f"{rewriter.name} ends its answers at texts (stop), and training knows the model's own end alone",
+            fix="take stop out of the card",
+        )
     if getattr(made.engine, "adapter", None) is not None:
         raise UserError(
             f"{rewriter.name} has an adapter already", fix="merge it into its model and name that, or start from 'llm'"

@@ -25,6 +25,7 @@ FIGURES = {
     "margin": ("margin", "{:+.3f}"),
     "repetition": ("repetition", "{:.1%}"),
     "unusable": ("unusable outputs", "{:.1%}"),
+    "cut": ("outputs cut off", "{:.1%}"),
     "length": ("tokens", "{:.1f}"),
     "fact_survival": ("facts kept", "{:.1%}"),
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grapebench.records import Rewrite
+from grapebench.rewriters import output
 from grapebench.rewriters.engines import Answer
 from grapebench.rewriters.models import Chat
 from grapebench.training import policy
@@ -85,6 +86,7 @@ class Validation:
             margin=similarity.margin,
             repetition=float(np.mean([form(rewrite.text).repetition for rewrite in rewrites])),
             unusable=float(np.mean([rewrite.fallback is not None for rewrite in rewrites])),
+            cut=float(np.mean([output.is_cut(rewrite) for rewrite in rewrites])),
             length=float(np.mean([rewrite.completion_tokens for rewrite in rewrites])),
             fact_survival=self._survival(rewrites),
         )

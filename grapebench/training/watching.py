@@ -34,6 +34,7 @@ LOGGED = {
     "length": "completions/mean_length",
     "repetition": "form/repetition",
     "unusable": "form/unusable",
+    "cut": "completions/clipped_ratio",
     "positive": "similarity/positive",
     "others": "similarity/others",
     "top_others": "similarity/top_others",
@@ -168,8 +169,8 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         survival = "" if val.fact_survival is None else f", facts kept {val.fact_survival:.1%}"
         own = "".join(f"; {task} R@10 {one.recall_10:.1%}" for task, one in val.tasks.items())
         print(
-            f"step {val.step}: val R@1 {val.recall_1:.1%}, R@10 {val.recall_10:.1%}, repetition {val.repetition:.1%}"
-            f"{survival}, {val.length:.1f} tokens{own}",
+            f"step {val.step}: val R@1 {val.recall_1:.1%}, R@10 {val.recall_10:.1%}, repetition {val.repetition:.1%}, "
+            f"unusable {val.unusable:.1%}, cut {val.cut:.1%}{survival}, {val.length:.1f} tokens{own}",
             file=sys.stderr,
         )
         return reason

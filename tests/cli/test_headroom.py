@@ -116,3 +116,22 @@ def test_bad_input(
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     assert main([*asked, "--plot", "found.png"]) == 2
     assert "matplotlib is not installed; install it with: pip install 'grapebench[plots]'" in capsys.readouterr().err
+
+
+def test_answers_that_never_came_end_with_1_and_cuts_are_counted(
+    asked: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "sampler.py").write_text(
+        SAMPLER.replace('raw="x")', "raw=\"x\", trace={'cut output': 'no end'}) if q.id != 'q-i02' else None").replace(
+            "yield Rewrite", "answer = Rewrite"
+        )
+        + "            if answer is not None:\n                yield answer\n"
+    )
+    assert main([*asked, "-k", "2", "--json"]) == 1
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["unanswered"] == found["fallbacks"] == {"missing": 1}
+    assert found["cut"] == {"output": 47} and found["uncaptioned"] == {}
+    assert "warning: 1 answers never came (missing 1)" in err
+    assert main([*asked, "-k", "2"]) == 1
+    assert "Cut off: output 47." in " ".join(capsys.readouterr().out.split())

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from grapebench import activity
 from grapebench.cli import progress
 
 
@@ -71,3 +75,83 @@ def test_a_terminal_shows_nothing_where_nothing_is_reported(
     with progress.staged("cirr · llm"):
         pass
     assert terminal.getvalue() == ""
+
+
+def test_answers_that_came_together_promise_no_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """100 answers after 280 seconds, most of which went into loading the model, then 100 every 50 seconds."""
+    clock = Clock(monkeypatch)
+    with progress.staged("cirr · llm") as report:
+        report("rewriting", 0, 500)
+        clock.now += 280
+        for batch in range(3):
+            for done in range(1, 101):
+                report("rewriting", 100 * batch + done, 500)
+                clock.now += 0.001
+            clock.now += 50
+    assert capsys.readouterr().err.splitlines() == [
+        "cirr · llm: rewriting 1/500",
+        "cirr · llm: rewriting 101/500",
+        # 200 had come when the third batch began, at 100 in 50 seconds: 150 seconds, of which 50 are over.
+        "cirr · llm: rewriting 201/500, 0:01:40 left",
+    ]
+
+
+def test_silence_is_broken_by_what_the_process_is_busy_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    shown = progress._Lines("cirr · llm")
+    with activity.during("reading the data"):
+        shown.look()
+        clock.now += progress.EVERY
+        shown.look()
+    shown.report("rewriting", 0, 1_020)
+    with activity.during("loading the model"):
+        for _ in range(60):
+            clock.now += 1
+            shown.look()
+    assert capsys.readouterr().err.splitlines() == [
+        "cirr · llm: reading the data",
+        "cirr · llm: rewriting 0/1,020, loading the model",
+        "cirr · llm: rewriting 0/1,020, loading the model",
+    ]
+    assert activity.current() == ""
+
+
+def test_somebody_looks_while_a_job_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "_TICK", 0.01)
+    with progress.staged("cirr · llm"), activity.during("loading the model"):
+        time.sleep(0.2)
+    assert "cirr · llm: loading the model" in capsys.readouterr().err.splitlines()
+
+
+def test_a_terminal_shows_what_the_process_is_busy_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "_TICK", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress.staged("cirr"), activity.during("reading the data"):
+        time.sleep(0.3)
+    assert "cirr" in terminal.getvalue() and "reading the data" in terminal.getvalue()
+
+
+@given(batch=st.integers(1, 50), seconds=st.integers(2, 100), wait=st.integers(0, 1_000), whole=st.integers(2, 9))
+def test_the_time_left_is_that_of_whole_batches(batch: int, seconds: int, wait: int, whole: int) -> None:
+    """However long the first batch takes, and however large batches are: after each, what the others will take."""
+    pace, now = progress.Pace(0), float(wait)
+    for number in range(whole):
+        for one in range(batch):
+            pace.add(now, number * batch + one + 1)
+        now += seconds
+        left = pace.left(now, whole * batch)
+        if number == 0:
+            assert left is None
+        else:
+            assert left == pytest.approx(max((whole - number - 2) * seconds, 0))

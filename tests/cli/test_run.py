@@ -259,7 +259,7 @@ def test_answers_that_never_came_are_told_and_asked_for_again(
     (place / "down").touch()
     command = [word.replace("rewriters.py:StripPrefix", "flaky.py:Flaky") for word in arguments("--json")]
     for _ in range(2):
-        assert main(command) == 0
+        assert main(command) == 1, "part of the work could not be done"
         out, err = capsys.readouterr()
         first = json.loads(out)
         assert first["unanswered"] == first["fallbacks"] == {"missing": 1}
@@ -305,3 +305,115 @@ def test_a_repeated_run_imports_nothing_heavy(place: Path, arguments: Arguments)
     again = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert again.stderr.splitlines()[-1] == "0 []"
     assert "Leaderboard" in again.stdout
+
+
+TROUBLED = """
+from grapebench.records import Rewrite
+
+
+class Troubled:
+    # Of 24 queries the first 3 are refused, the next 4 are cut off, and one of these lost its own end too.
+    fingerprint = 'troubled'
+
+    def rewrite(self, queries):
+        for place, query in enumerate(queries):
+            trace = {'cut output': 'no end'} if 3 <= place < 7 else {}
+            trace |= {'cut prompt': 'the first 3'} if place == 6 else {}
+            why = 'refusal' if place < 3 else None
+            yield Rewrite(query.id, texts=(query.text,), raw='said', fallback=why, trace=trace)
+"""
+
+
+def test_fallbacks_and_cuts_are_told_of_in_a_line_on_the_board_and_by_show(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "troubled.py").write_text(TROUBLED)
+    command = [*arguments(rewriter="Raw"), "--rewriter", "troubled.py:Troubled"]
+    assert main([*command, "--json"]) == 0, "an answer of no use is an answer"
+    out, err = capsys.readouterr()
+    raw, troubled = map(json.loads, out.splitlines())
+    assert (troubled["fallbacks"], troubled["cut"]) == ({"refusal": 3}, {"output": 4, "prompt": 1})
+    assert raw["cut"] == raw["partial"] == raw["uncaptioned"] == {}
+    said = "of 24 queries 3 searched as they came (refusal 3); cut off: output 4, prompt 1"
+    assert [line for line in err.splitlines() if "of 24 queries" in line] == [f"warning: words · troubled: {said}"]
+    assert main(command) == 0
+    board = capsys.readouterr().out
+    assert "troubled !" in board and "raw !" not in board
+    assert "troubled 12.5 % fell back, 16.7 % cut" in " ".join(board.split())
+    assert main(["show", troubled["id"]]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Fallbacks refusal 3" in shown and "Cut off output 4, prompt 1" in shown
+
+
+def test_a_run_without_a_single_answer_ends_with_1(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "silent.py").write_text(
+        "class Silent:\n    fingerprint = 'silent'\n\n    def rewrite(self, queries):\n        return []\n"
+    )
+    command = [word.replace("rewriters.py:StripPrefix", "silent.py:Silent") for word in arguments("--json")]
+    assert main(command) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["unanswered"] == {"missing": 24}
+    assert "answers to 24 of 24 queries never came" in err
+
+
+def test_a_loader_lies_beside_its_card_or_in_the_working_directory(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cards = place / "cards"
+    cards.mkdir()
+    card = (place / "words.toml").read_text().replace(str(place / "loader.py"), "loader.py")
+    (cards / "words.toml").write_text(card)
+    command = [word.replace("words.toml", "cards/words.toml") for word in arguments("--json")]
+    assert main(command) == 0, "it lies in the working directory"
+    first = json.loads(capsys.readouterr().out)
+    (place / "loader.py").rename(cards / "loader.py")
+    assert main(command) == 0, "it lies beside the card"
+    assert json.loads(capsys.readouterr().out)["id"] == first["id"]
+    assert main([*command, "--languages", "de"]) == 0
+    assert json.loads(capsys.readouterr().out)["queries"] == 12
+    (place / "loader.py").write_text("raise RuntimeError('the wrong one')")
+    assert main(command) == 0, "the one beside the card comes first"
+    (cards / "loader.py").unlink()
+    (place / "loader.py").unlink()
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "error: " + str(cards / "loader.py") + ": no such file or directory" in capsys.readouterr().err
+
+
+def test_advice_for_a_card_that_is_given_by_path_names_the_path(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own name leads to no card, and that of a published task to another one."""
+    other = place / "cirr.toml"
+    other.write_text((place / "words.toml").read_text().replace('"words"', '"cirr"'))
+    for card in ("words.toml", "cirr.toml"):
+        command = ["run", "--task", card, "--rewriter", "rewriters.py:Raw", "--suite", "full"]
+        assert main([*command, "--retriever", "retriever.py:Words"]) == 2
+        assert f"grapebench data add {card} --images DIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("retriever.py", "return np.stack([vector(text)", "import no_such_thing", "no_such_thing"),
+        ("retriever.py", "return np.stack([vector(image", "{}[3]", "KeyError: 3"),
+        ("retriever.py", "import numpy as np", "import no_such_thing", "no_such_thing"),
+        ("loader.py", "folder = place", "import no_such_thing", "no_such_thing"),
+        ("loader.py", "from grapebench.records import Dataset", "1 / 0", "division by zero"),
+        ("rewriters.py", "return [Rewrite(query.id, texts=(query.text.", "import no_such_thing", "no_such_thing"),
+    ],
+)
+def test_what_fails_in_a_file_of_the_users_is_one_sentence_with_its_line(
+    place: Path, arguments: Arguments, capsys: pytest.CaptureFixture[str], file: str, old: str, new: str, said: str
+) -> None:
+    path = place / file
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, f"{new}; {old}"))
+    line = text[: text.index(old)].count("\n") + 1
+    assert main(arguments()) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert f"{path}:{line}: " in told and said in told and "Traceback" not in told
+    assert ("install what holds no_such_thing beside grapebench" in told) == (said == "no_such_thing")

@@ -238,3 +238,22 @@ def test_a_mean_of_one_part_is_bit_for_bit_the_text_itself(task: Task) -> None:
         assert (texts / name).read_bytes() == (weighted / name).read_bytes()
     table = artifacts.read_table(texts / "per_query.parquet")
     assert table["rank"] == table["rank_before"]
+
+
+def test_what_was_cut_off_and_what_was_left_out_is_counted(task: Task) -> None:
+    """Of every six queries one lost its end, two answers were cut off, and one was made of fewer answers than asked."""
+    traces = [
+        {"cut prompt": "the first 3"},
+        {"cut output": "no end"},
+        {"cut output": "no end", "answers": "5 of 8 usable, the others: content filter"},
+        {},
+    ]
+
+    def make(query: Query) -> Rewrite:
+        place = int(query.id[1:]) % 6
+        return Rewrite(query.id, texts=(query.text,), raw="said", trace=traces[place] if place < 4 else {})
+
+    result = store.load(go(task, loaded(Answering(make), "cutting")))
+    assert result.cut == result.summary()["cut"] == {"output": 20, "prompt": 10}
+    assert result.partial == result.summary()["partial"] == {"content filter": 10}
+    assert result.cut_share == pytest.approx(20 / 60) and result.fallback_share == 0

@@ -257,7 +257,7 @@ def test_answers_are_read_as_those_of_a_server(opened: Open, store: RewriteStore
         {"custom_id": keys[5], "response": {"status_code": 429, "body": {"error": {"message": "slow"}}}, "error": None},
     ]
     _, result = imported(manifest, store, answer(tmp_path / "b.out.jsonl", records))
-    assert (result.read, result.new, result.missing, result.cut) == (5, 5, 1, 1)
+    assert (result.read, result.new, result.missing, result.cut) == (5, 5, 1, {"output": 1})
     assert result.fallbacks == {"refusal": 2, "content filter": 1}
     assert result.failures == {"error 429": 1}
     assert (result.prompt_tokens, result.completion_tokens) == (55, 25)

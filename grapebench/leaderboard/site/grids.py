@@ -51,6 +51,8 @@ class Line:
     cells: tuple[Cell, ...]
     links: tuple[Link, ...] = ()
     oracle: bool = False
+    troubles: str = ""
+    """What went wrong with many of its answers."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ def _board_line(table: Table, row: Row) -> Line:
     ]
     one = row.results[0].rewriter
     return Line(
-        row.label, result_href(row.results[0]), row.title, one.mechanism, tuple(cells), tuple(seeds), one.oracle
-    )
+        row.label, result_href(row.results[0]), row.title, one.mechanism, tuple(cells), tuple(seeds), one.oracle,
+        render.troubles(row.results),
+    )  # fmt: skip
 
 
 def _figure(figure: Figure | None, *, bar: bool = False) -> Cell:

@@ -28,6 +28,10 @@ def facts(result: Result) -> list[tuple[str, str]]:
     ]
     lines += [("No concepts", _tally(result.undetected, result.queries))] if result.undetected else []
     lines += [("Unanswered", _tally(result.unanswered, result.queries))] if result.unanswered else []
+    lines += [("Cut off", _tally(result.cut, result.queries))] if result.cut else []
+    lines += [("Fewer answers", _tally(result.partial, result.queries))] if result.partial else []
+    captions = ", ".join(f"{why} {count:,}" for why, count in sorted(result.uncaptioned.items()))
+    lines += [("No caption", captions)] if captions else []
     lines += [("Not ranked", render.seen_before(result.seen))] if result.seen else []
     lines += [("Not ranked", f"an oracle: it {render.ORACLE}")] if one.oracle else []
     return lines

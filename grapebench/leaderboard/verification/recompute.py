@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from grapebench.leaderboard.verification import tables
 from grapebench.leaderboard.verification.findings import Findings, compare, some
 from grapebench.leaderboard.verification.tables import BEFORE, Tables
 from grapebench.records import Query, Rewrite
+
+_UNCOUNTED = 2
+"""Up to this version of the layout, results may come from before `cut` and `partial` were counted."""
 
 FILES = "the files beside it"
 _FIGURES = ("metrics", "metrics_before", "intervals", "deltas")
@@ -58,7 +61,7 @@ def _counts(found: Findings, result: Result) -> None:
         f"cost.{name}": value for name, value in cost.model_dump(exclude={"captions"}).items() if value is not None
     }
     named |= {"duplicates": result.duplicates or 0}
-    for name in ("fallbacks", "undetected", "unanswered"):
+    for name in ("fallbacks", "undetected", "unanswered", "cut", "partial", "uncaptioned"):
         named |= {f"{name}[{key!r}]": value for key, value in getattr(result, name).items()}
     for name, value in named.items():
         if value < 0:
@@ -162,13 +165,16 @@ def _ids(path: Path) -> list[str]:
 
 
 def _tallies(found: Findings, result: Result, rewrites: Sequence[Rewrite]) -> None:
-    due = beside.tallies(rewrites, {})
+    due = beside.tallies(rewrites)
     where = f"the lines of {results.REWRITES_FILE}"
-    compare(found, "fallbacks", result.fallbacks, due["fallbacks"], where)
-    compare(found, "undetected", result.undetected, due["undetected"], where)
-    said = {key: count for key, count in result.unanswered.items() if not key.startswith(beside.CAPTION)}
-    if said != result.unanswered:
-        found.unchecked.append("captions that never came")
+    for name in ("fallbacks", "undetected", "cut", "partial"):
+        if name in result.model_fields_set or result.schema_version > _UNCOUNTED or name not in ("cut", "partial"):
+            compare(found, name, _of_queries(getattr(result, name)), due[name], where)
+        elif due[name]:
+            found.unchecked.append(f"{name}: the version that made the result did not count it")
+    said = _of_queries(result.unanswered)
+    if result.uncaptioned or said != result.unanswered or _of_queries(result.cut) != result.cut:
+        found.unchecked.append("captions that never came, could not be used or were cut off")
     # An answer that was empty is stored as one that never came, so these are the most that there can be.
     most: dict[str, Any] = due["unanswered"]
     least = Counter(rewrite.trace["unanswered"] for rewrite in rewrites if "unanswered" in rewrite.trace)
@@ -178,3 +184,8 @@ def _tallies(found: Findings, result: Result, rewrites: Sequence[Rewrite]) -> No
     money = round(math.fsum(rewrite.money for rewrite in rewrites), 9)
     if result.cost.money != money:
         found.differs("cost.money", result.cost.money, money, f"{where} add up to")
+
+
+def _of_queries(counts: Mapping[str, int]) -> dict[str, int]:
+    """Without those of reference images, whose captions are not in a result's files."""
+    return {key: count for key, count in counts.items() if not key.startswith(beside.CAPTION)}

@@ -9,11 +9,14 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
 from grapebench.records import Gallery, ImageSource, Retriever, Rewrite
+from grapebench.registry import advice
+from grapebench.rewriters import output
 from grapebench.rewriters.answers import failed
 from grapebench.rewriters.store import RewriteStore
 
@@ -57,6 +60,24 @@ class LoadedCaptioner:
     """Those of `failures` that nothing came back for: the next run asks for them again."""
     failures: dict[str, int] = field(default_factory=dict)
     """Reason and number of the images that the last `caption` left without a caption."""
+    cut: dict[str, int] = field(default_factory=dict)
+    """How many of its captions had their 'prompt' or 'output' cut off."""
+    lost: frozenset[str] = frozenset()
+    """The images behind `unanswered`."""
+    asked_for: int = 0
+    """How many images the last `caption` was asked for."""
+
+    @property
+    def tallies(self) -> dict[str, dict[str, int]]:
+        """What went wrong with the captions of the last `caption`, as a result has it: by field and reason."""
+        return {"unanswered": self.unanswered, "uncaptioned": self.failures, "cut": self.cut}
+
+    def require_answers(self) -> None:
+        """Raises UserError where a caption of the last `caption` never came: what is learnt from the others, and
+        written down, would never be learnt from it."""
+        if self.unanswered:
+            said = self._said("gave no answer for", len(self.lost), self.asked_for, self.unanswered)
+            raise UserError(said, fix="give the same command again: what came is kept")
 
     def caption(
         self,
@@ -66,7 +87,8 @@ class LoadedCaptioner:
         store: EmbeddingStore,
         report: Report | None = None,
     ) -> dict[str, str]:
-        """A caption of each image; '' where there is none, which is counted in `failures` and warned of.
+        """A caption of each image; '' where there is none, which is counted in `failures` and warned of, as is what was
+        cut off in `cut`.
 
         What a describer says is stored as it comes, so that after a kill the same call goes on from there. Raises
         UserError for an image that is not in the gallery or cannot be read, where the captioner fails, and where not
@@ -92,7 +114,7 @@ class LoadedCaptioner:
             "images": len(asked),
             "seconds": time.perf_counter() - started,
         }
-        self._count_failures([answers[image] for image in wanted])
+        self._count_troubles({image: answers[image] for image in wanted})
         return {image: "" if answers[image].fallback else answers[image].texts[0].strip() for image in wanted}
 
     def _captioned(
@@ -196,17 +218,25 @@ class LoadedCaptioner:
             return replace(answer, raw=answer.raw or "", fallback="empty")
         return answer
 
-    def _count_failures(self, answers: Sequence[Rewrite]) -> None:
-        self.failures = dict(Counter(answer.fallback for answer in answers if answer.fallback))
-        self.unanswered = dict(Counter(answer.fallback for answer in answers if answer.fallback and failed(answer)))
-        count = sum(self.failures.values())
-        if not count:
-            return
-        reasons = ", ".join(f"{reason}: {number:,}" for reason, number in self.failures.items())
-        said = f"captioner {self.name!r} has no caption for {count:,} of {len(answers):,} reference images ({reasons})"
-        if count == len(answers):
-            raise UserError(said, fix="what was answered is stored: once the cause is mended, run the same again")
-        print(f"warning: {said}; their queries are rewritten with an empty one", file=sys.stderr)
+    def _count_troubles(self, answers: Mapping[str, Rewrite]) -> None:
+        self.asked_for = len(answers)
+        self.lost = frozenset(image for image, answer in answers.items() if failed(answer))
+        self.unanswered = dict(Counter(answers[image].fallback or "" for image in answers if image in self.lost))
+        tally = output.tally(answers.values())
+        self.failures = tally["fallbacks"]
+        self.cut = {place: count for place, count in tally["cut"].items() if count}
+        if self.failures:
+            said = self._said("has no caption for", sum(self.failures.values()), len(answers), self.failures)
+            if sum(self.failures.values()) == len(answers):
+                raise UserError(said, fix="what was answered is stored: once the cause is mended, run the same again")
+            print(f"warning: {said}; their queries are rewritten with an empty one", file=sys.stderr)
+        if self.cut:
+            most = max(self.cut.values())
+            print(f"warning: {self._said('was cut off at', most, len(answers), self.cut)}", file=sys.stderr)
+
+    def _said(self, what: str, count: int, images: int, reasons: Mapping[str, int]) -> str:
+        told = ", ".join(f"{reason}: {number:,}" for reason, number in reasons.items())
+        return f"captioner {self.name!r} {what} {count:,} of {images:,} reference images ({told})"
 
 
 def _missing(image: str) -> Rewrite:
@@ -229,4 +259,5 @@ def _blaming(captioner: LoadedCaptioner) -> Iterator[None]:
             f"captioner {captioner.name!r} failed: {said}",
             file=own if lines else None,
             line=lines[-1] if own and lines else None,
+            fix=advice(error, Path(own)) if own and lines else None,
         ) from error

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from grapebench import activity
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
 from grapebench.records import Rewrite
@@ -70,7 +71,8 @@ class Pipeline:
         Raises UserError where the model cannot be loaded, a picture not be decoded, or a batch does not fit the GPU.
         """
         # Held for this call only: the rewriter's own model comes next and wants the memory.
-        loaded = load(self.model.folder, self.settings.dtype, self.setup.device)
+        with activity.during("loading the captioner"):
+            loaded = load(self.model.folder, self.settings.dtype, self.setup.device)
         for start in range(0, len(pictures), self.settings.batch_size):
             yield from self._batch(loaded, pictures[start : start + self.settings.batch_size])
 

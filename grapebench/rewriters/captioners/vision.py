@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from grapebench.errors import UserError
 from grapebench.rewriters import turns
 from grapebench.rewriters.captioners.prompt import CaptionPrompt
+from grapebench.rewriters.folders import check_model
 from grapebench.rewriters.models import decode, quiet, reason
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def load(folder: Path, dtype: str, device: str) -> Vision:
     from grapebench.retrieval.device import resolve_device
 
     place = torch.device(resolve_device(device))
+    check_model(folder)
     with quiet():
         try:
             model, found = AutoModelForImageTextToText.from_pretrained(

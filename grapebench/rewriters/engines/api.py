@@ -9,7 +9,7 @@ import importlib.util
 import os
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -71,6 +71,8 @@ class Api:
         sample: bool = False
         temperature: float = Field(1.0, gt=0)
         top_p: float = Field(1.0, gt=0, le=1)
+        stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+        """Texts that end an answer where the model writes one of them; OpenAI takes up to four."""
         leave_out: tuple[Literal["temperature", "top_p", "seed"], ...] = ()
         """Fields that the model takes none of; they are not sent."""
         image: bool = False
@@ -102,6 +104,8 @@ class Api:
                 raise ValueError("price_in and price_out belong together")
             if self.price_in is None and not (self.budget is None and self.price_cached_in is None):
                 raise ValueError("a budget or price_cached_in needs price_in and price_out")
+            if self.stop and "stop" in self.extra:
+                raise ValueError("stop is set twice: by itself and in extra")
             if "temperature" in self.leave_out and not self.sample:
                 raise ValueError("without a temperature the answers are sampled: set sample = true")
             return self
@@ -155,7 +159,8 @@ class Api:
     def _generation(self) -> dict[str, Any]:
         names = {"max_new_tokens", "tokens_field", "sample", "leave_out"}
         drawn = {"temperature", "top_p"} if self.settings.sample else set()
-        return self.settings.model_dump(include=names | drawn, mode="json")
+        stop = {"stop": list(self.settings.stop)} if self.settings.stop else {}
+        return self.settings.model_dump(include=names | drawn, mode="json") | stop
 
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON body that asks for a request's answer, as a server or a batch file takes it.
@@ -173,6 +178,8 @@ class Api:
             body |= {"top_p": settings.top_p, "seed": seed_of(self.setup.seed, request.key)}
         if request.schema is not None:
             body["response_format"] = response_format(request.schema)
+        if settings.stop:
+            body["stop"] = list(settings.stop)
         return {name: value for name, value in body.items() if name not in settings.leave_out} | settings.extra
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:

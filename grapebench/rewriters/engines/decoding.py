@@ -8,7 +8,7 @@ the cache is cut to the rows that go on.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from grapebench.rewriters.models import Chat
@@ -23,11 +23,24 @@ Processors = Callable[[Sequence[int], int], list[Any]]
 """From the numbers of the prompts that are still answered and the width of the prompts to logits processors."""
 
 
-def generate(chat: Chat, prompts: Sequence[Sequence[int]], steps: int, processors: Processors) -> list[list[int]]:
-    """The new tokens of each prompt: up to `steps`, and what follows the token that ends an answer means nothing.
+def generate(
+    chat: Chat, prompts: Sequence[Sequence[int]], steps: int, processors: Processors, stop: Sequence[str] = ()
+) -> list[list[int]]:
+    """What `stream` yields, in the order of the prompts."""
+    answers: list[list[int]] = [[] for _ in prompts]
+    for number, tokens in stream(chat, prompts, steps, processors, stop):
+        answers[number] = tokens
+    return answers
 
-    A model whose cache has no row for each prompt and no column for each token (sliding windows, states) is asked in
-    the plain way: all prompts, padded on the left, until the last answer ends.
+
+def stream(
+    chat: Chat, prompts: Sequence[Sequence[int]], steps: int, processors: Processors, stop: Sequence[str] = ()
+) -> Iterator[tuple[int, list[int]]]:
+    """The number and the new tokens of each prompt, as their answers end: up to `steps`.
+
+    What follows the token that ends an answer, or the text of `stop` (see `end_of`), means nothing. A model whose cache
+    has no row for each prompt and no column for each token (sliding windows, states) is asked in the plain way: all
+    prompts, padded on the left, until the last answer ends.
     """
     import torch
 
@@ -38,15 +51,21 @@ def generate(chat: Chat, prompts: Sequence[Sequence[int]], steps: int, processor
     width = ids.shape[1]
     rows = torch.tensor([places[tuple(prompt)] for prompt in prompts], device=chat.device)
     ends = torch.tensor(sorted(chat.ends), device=chat.device)
-    with torch.inference_mode():
-        if cache is not None:
-            _prefill(chat.model, cache, ids, mask, shared)
-            if len(ids) < len(rows):
-                cache.batch_select_indices(rows)
-        ids, mask = ids[rows], mask[rows]
-        answers: list[list[int]] = [[] for _ in prompts]
-        going = list(range(len(prompts)))
-        while going and ids.shape[1] < width + steps:
+    options: dict[str, Any] = {} if cache is None else {"past_key_values": cache}
+    if cache is None and stop:
+        options["stopping_criteria"] = _stopping(chat, width, stop)
+    answers: list[list[int]] = [[] for _ in prompts]
+    going = list(range(len(prompts)))
+    began = False
+    while going:
+        # What asks for answers works between two of them, outside of this mode.
+        with torch.inference_mode():
+            if not began and cache is not None:
+                _prefill(chat.model, cache, ids, mask, shared)
+                if len(ids) < len(rows):
+                    cache.batch_select_indices(rows)
+            if not began:
+                ids, mask, began = ids[rows], mask[rows], True
             before = ids.shape[1]
             left = width + steps - before
             ids = chat.model.generate(
@@ -54,17 +73,59 @@ def generate(chat: Chat, prompts: Sequence[Sequence[int]], steps: int, processor
                 attention_mask=mask,
                 max_new_tokens=left if cache is None else min(left, ROUND),
                 logits_processor=processors(going, width),
-                **({} if cache is None else {"past_key_values": cache}),
+                **options,
             )
             new = ids[:, before:]
             for number, tokens in zip(going, new.tolist(), strict=True):
                 answers[number] += tokens
-            on = (~torch.isin(new, ends).any(dim=1)).nonzero()[:, 0]
-            if cache is not None and len(on) < len(going):
+            goes_on = ~torch.isin(new, ends).any(dim=1)
+            if stop:
+                told = [end_of(chat, answers[number], stop) is None for number in going]
+                goes_on &= torch.tensor(told, device=goes_on.device)
+            if cache is None or ids.shape[1] >= width + steps:
+                goes_on &= False
+            on = goes_on.nonzero()[:, 0]
+            if cache is not None and 0 < len(on) < len(going):
                 cache.batch_select_indices(on)
             ids, mask = ids[on], torch.nn.functional.pad(mask, (0, new.shape[1]), value=1)[on]
-            going = [going[place] for place in on.tolist()]
-    return answers
+        stays = set(on.tolist())
+        ended = [number for place, number in enumerate(going) if place not in stays]
+        going = [going[place] for place in on.tolist()]
+        for number in ended:
+            yield number, answers[number]
+
+
+def end_of(chat: Chat, answer: Sequence[int], stop: Sequence[str]) -> int | None:
+    """How many tokens of an answer there are when the first text of `stop` stands in it; None where none does.
+
+    A special token is found by its text too, though it is left out of an answer's text.
+    """
+
+    def has(count: int) -> bool:
+        told = chat.tokenizer.decode(list(answer[:count]), skip_special_tokens=False)
+        return any(one in told for one in stop)
+
+    if not stop or not has(len(answer)):
+        return None
+    return next(count for count in range(1, len(answer) + 1) if has(count))
+
+
+def before(text: str, stop: Sequence[str]) -> str:
+    """What stands before the first of the texts of `stop`."""
+    return text[: min((place for one in stop if (place := text.find(one)) >= 0), default=len(text))]
+
+
+def _stopping(chat: Chat, width: int, stop: Sequence[str]) -> Any:
+    """What ends a row in the midst of transformers' `generate`."""
+    import torch
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class Stopping(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+            told = [end_of(chat, row[width:], stop) is not None for row in input_ids.tolist()]
+            return torch.tensor(told, device=input_ids.device)
+
+    return StoppingCriteriaList([Stopping()])
 
 
 def empty_cache(model: Any) -> Any:

@@ -10,13 +10,19 @@ from typing import Any
 
 from pydantic import Field
 
+from grapebench import activity
 from grapebench.errors import UserError
 from grapebench.rewriters import models, turns
-from grapebench.rewriters.engines import Answer, Request, served
-from grapebench.rewriters.engines.decoding import Processors, generate
+from grapebench.rewriters.engines import Answer, Request, decoding, served
+from grapebench.rewriters.engines.decoding import Processors
 from grapebench.rewriters.engines.fitting import fit
 from grapebench.rewriters.engines.model_settings import ModelSettings
 from grapebench.rewriters.setup import Setup
+
+FIRST = 8
+"""How many prompts the first batch has."""
+GROWTH = 4
+"""How many times as many the next may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,8 @@ class Transformers:
         generation = self.settings.model_dump(include={"dtype", "max_new_tokens", "sample"})
         if self.settings.sample:
             generation |= self.settings.model_dump(include={"temperature", "top_p"})
-        return generation
+        # Where it is not set, answers are those of a card that cannot set it.
+        return generation | ({"stop": list(self.settings.stop)} if self.settings.stop else {})
 
     @property
     def identity(self) -> Any:
@@ -80,25 +87,29 @@ class Transformers:
         return served.body(self.settings, self.setup.seed, request)
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """One answer for each request, longest prompts first; those of a batch come together.
+        """One answer for each request, longest prompts first, as they end. The first batches are small, so that an
+        answer is there soon.
 
         Raises UserError where the model cannot be loaded or the instruction alone does not fit its context.
         """
-        loaded = models.load(
-            self.model.folder,
-            self.adapter.folder if self.adapter else None,
-            self.settings.dtype,
-            self.setup.device,
-            self.settings.compile,
-        )
-        encoded = self._encode(loaded, requests)
+        with activity.during("loading the model"):
+            loaded = models.load(
+                self.model.folder,
+                self.adapter.folder if self.adapter else None,
+                self.settings.dtype,
+                self.setup.device,
+                self.settings.compile,
+            )
+        with activity.during("reading the prompts"):
+            encoded = self._encode(loaded, requests)
         # Equal prompts come together: a batch computes each once.
         encoded.sort(key=lambda one: (-len(one.tokens), one.tokens, one.key))
-        start = 0
+        start, most = 0, FIRST
         while start < len(encoded):
             rows = max(1, self.settings.batch_tokens // (len(encoded[start].tokens) + self.settings.max_new_tokens))
+            rows = min(rows, most)
             yield from self._answer(loaded, encoded[start : start + rows])
-            start += rows
+            start, most = start + rows, GROWTH * most
 
     def _encode(self, loaded: models.Chat, requests: Sequence[Request]) -> list[_Encoded]:
         texts = [loaded.render(request.messages) for request in requests]
@@ -114,31 +125,40 @@ class Transformers:
             found.append(_Encoded(request.key, tokens, trace, turns.opened(text)))
         return found
 
-    def _answer(self, loaded: models.Chat, batch: list[_Encoded]) -> list[Answer]:
+    def _answer(self, loaded: models.Chat, batch: list[_Encoded]) -> Iterator[Answer]:
+        """The answers of a batch as they end; where the GPU has no room for it, of what is left in two halves."""
         import torch
 
+        left = dict(enumerate(batch))
         try:
-            answers = self._generate(loaded, batch)
+            for number, tokens in self._generate(loaded, batch):
+                yield self._read(loaded, left.pop(number), tokens)
         except torch.cuda.OutOfMemoryError as error:
             if len(batch) == 1:
                 raise UserError("the GPU has no room for a single query", fix="set a smaller dtype or model") from error
-            answers = None
-        if answers is None:  # outside the handler, where the failed batch's tensors are no longer held
+        if left:  # outside the handler, where the failed batch's tensors are no longer held
             torch.cuda.empty_cache()
-            half = len(batch) // 2
-            return self._answer(loaded, batch[:half]) + self._answer(loaded, batch[half:])
-        found = []
-        for one, answer in zip(batch, answers, strict=True):
-            end = next((place for place, token in enumerate(answer) if token in loaded.ends), None)
-            trace = one.trace if end is not None else one.trace | {"cut output": "no end within max_new_tokens"}
-            spoken = answer if end is None else answer[:end]
-            used = len(answer) if end is None else end + 1
-            found.append(Answer(one.key, one.opened + loaded.decode(spoken), len(one.tokens), used, trace=trace))
-        return found
+            rest = list(left.values())
+            half = len(rest) // 2
+            for some in (rest[:half], rest[half:]):
+                if some:
+                    yield from self._answer(loaded, some)
 
-    def _generate(self, loaded: models.Chat, batch: list[_Encoded]) -> list[list[int]]:
+    def _read(self, loaded: models.Chat, one: _Encoded, answer: Sequence[int]) -> Answer:
+        end = next((place for place, token in enumerate(answer) if token in loaded.ends), None)
+        spoken = answer if end is None else answer[:end]
+        stopped = decoding.end_of(loaded, spoken, self.settings.stop)
+        if stopped is not None:
+            text = decoding.before(loaded.decode(spoken[:stopped]), self.settings.stop)
+            return Answer(one.key, one.opened + text, len(one.tokens), stopped, trace=one.trace)
+        trace = one.trace if end is not None else one.trace | {"cut output": "no end within max_new_tokens"}
+        used = len(answer) if end is None else end + 1
+        return Answer(one.key, one.opened + loaded.decode(spoken), len(one.tokens), used, trace=trace)
+
+    def _generate(self, loaded: models.Chat, batch: list[_Encoded]) -> Iterator[tuple[int, list[int]]]:
         processors = self._processors([one.key for one in batch])
-        return generate(loaded, [one.tokens for one in batch], self.settings.max_new_tokens, processors)
+        tokens, stop = [one.tokens for one in batch], self.settings.stop
+        return decoding.stream(loaded, tokens, self.settings.max_new_tokens, processors, stop)
 
     def _processors(self, keys: list[str]) -> Processors:
         if not self.settings.sample:

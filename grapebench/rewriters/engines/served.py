@@ -24,6 +24,8 @@ class LocalSettings(Protocol):
     def temperature(self) -> float: ...
     @property
     def top_p(self) -> float: ...
+    @property
+    def stop(self) -> tuple[str, ...]: ...
 
 
 def body(settings: LocalSettings, seed: int, request: Request) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def body(settings: LocalSettings, seed: int, request: Request) -> dict[str, Any]
         "presence_penalty": 0,
         "frequency_penalty": 0,
         "repetition_penalty": 1,
+        **({"stop": list(settings.stop)} if settings.stop else {}),
         "chat_template_kwargs": {"enable_thinking": False},
         **held,
     }

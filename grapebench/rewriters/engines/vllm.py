@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
+from grapebench import activity
 from grapebench.errors import UserError
 from grapebench.files import sha256_json
 from grapebench.rewriters import models, turns
@@ -22,6 +23,7 @@ from grapebench.rewriters.engines import Answer, Message, Request, served, vllm_
 from grapebench.rewriters.engines.fitting import fit
 from grapebench.rewriters.engines.images import with_images
 from grapebench.rewriters.engines.model_settings import ModelSettings
+from grapebench.rewriters.folders import check_model
 from grapebench.rewriters.sampling import seed_of
 from grapebench.rewriters.setup import Setup
 
@@ -97,7 +99,9 @@ class Vllm:
     @property
     def _generation(self) -> dict[str, Any]:
         names = {"dtype", "max_new_tokens", "sample", "max_model_len", "image"}
-        return self.settings.model_dump(include=names | ({"temperature", "top_p"} if self.settings.sample else set()))
+        names |= {"temperature", "top_p"} if self.settings.sample else set()
+        stop = {"stop": list(self.settings.stop)} if self.settings.stop else {}
+        return self.settings.model_dump(include=names) | stop
 
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON body that asks a server of vLLM for the same answer, as a batch file takes it."""
@@ -109,7 +113,9 @@ class Vllm:
         A request that vLLM refuses (too long with its image, an image it cannot decode) fails alone. Raises UserError
         where vLLM is not installed, cannot start or breaks down, or the instruction alone does not fit the context.
         """
-        llm = vllm_process.engine(self._options())
+        check_model(self.model.folder)
+        with activity.during("starting vLLM"):
+            llm = vllm_process.engine(self._options())
         config = llm.llm_engine.model_config
         if self.sees and not config.is_multimodal_model:
             raise UserError(
@@ -180,6 +186,8 @@ class Vllm:
         told: dict[str, Any] = {"max_tokens": self.settings.max_new_tokens, **_held(request.schema)}
         if special:
             told["skip_special_tokens"] = False
+        if self.settings.stop:
+            told["stop"] = list(self.settings.stop)
         if not self.settings.sample:
             return SamplingParams(temperature=0.0, **told)
         drawn = {"temperature": self.settings.temperature, "top_p": self.settings.top_p}

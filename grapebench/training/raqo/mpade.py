@@ -154,6 +154,7 @@ def _prompting(parts: Parts, material: Material, part: Part, report: Report) -> 
             made: Mapping[str, str] = known.caption(
                 images, part.task.gallery, material.retriever, store, partial(report, "captioning")
             )
+            known.require_answers()
             return made
         for image in images:
             if image not in known:

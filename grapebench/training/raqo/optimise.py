@@ -13,7 +13,7 @@ from grapebench.errors import UserError
 from grapebench.records import Query, Rewrite
 from grapebench.rewriters import LoadedRewriter, answers
 from grapebench.rewriters import concepts as concepts_of
-from grapebench.rewriters.output import UNDETECTED
+from grapebench.rewriters.output import UNDETECTED, is_cut
 from grapebench.rewriters.prompted import Prompted
 from grapebench.rewriters.recot import CONCEPTS
 from grapebench.rewriters.samples import expand
@@ -155,6 +155,7 @@ def _trials(query: Query, answer: Rewrite) -> Iterator[Trial]:
     first = Trial(
         query.id, "", answer.fallback, concepts=concepts, unread=answer.trace.get(UNDETECTED),
         prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens, seconds=answer.seconds,
+        cut=is_cut(answer),
     )  # fmt: skip
     if answer.fallback is None and not answer.texts:
         first = replace(first, trouble="no text")

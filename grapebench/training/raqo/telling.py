@@ -65,6 +65,7 @@ def _round(some: Sequence[Trial], bounds: Bounds) -> dict[str, Any]:
         "outcomes": _counted(map(bounds.outcome, some)),
         "solved": len({one.query_id for one in kept}),
         "unusable": _counted(one.trouble for one in some if one.trouble),
+        "cut": sum(one.cut for one in some),
         "concepts": _counted(map(_named, some)),
         "prompt_tokens": sum(one.prompt_tokens for one in some),
         "completion_tokens": sum(one.completion_tokens for one in some),

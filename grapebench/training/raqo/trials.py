@@ -34,6 +34,8 @@ class Trial:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    cut: bool = False
+    """Whether the answer it comes from, or that answer's prompt, was cut off."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def write(path: Path, trials: Sequence[Trial]) -> None:
 
     kinds = {
         "str": pa.string(), "str | None": pa.string(), "int": pa.int64(), "float": pa.float64(),
-        "float | None": pa.float64(), "tuple[str, ...] | None": pa.list_(pa.string()),
+        "float | None": pa.float64(), "bool": pa.bool_(), "tuple[str, ...] | None": pa.list_(pa.string()),
     }  # fmt: skip
     columns = {
         field.name: pa.array([_plain(getattr(trial, field.name)) for trial in trials], kinds[str(field.type)])

@@ -262,3 +262,32 @@ def test_the_fingerprint_of_a_class_that_says_nothing(setup: Setup, tmp_path: Pa
     assert open_captioner("mine.py:Mine", dataclasses.replace(setup, seed=3)).fingerprint == before
     path.write_text(path.read_text() + "# changed\n")
     assert open_captioner("mine.py:Mine", setup).fingerprint != before
+
+
+def test_captions_that_are_cut_refused_or_lost_are_counted_apart(
+    photos: Gallery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = photos.ids[:3]
+    captioner = loaded(
+        Namer(
+            {
+                first: Rewrite(first, texts=("a half",), raw="a half", trace={"cut output": "no end"}),
+                second: Rewrite(second, raw="I cannot.", fallback="refusal"),
+                third: None,
+            }
+        )
+    )
+    told = ask(captioner, photos)
+    assert (told[first], told[second], told[third]) == ("a half", "", "")
+    assert captioner.tallies == {
+        "unanswered": {"missing": 1},
+        "uncaptioned": {"refusal": 1, "missing": 1},
+        "cut": {"output": 2},  # "red again" is the same picture as "red"
+    }
+    assert captioner.lost == {third}
+    count = len(photos.ids)
+    said = capsys.readouterr().err
+    assert f"has no caption for 2 of {count} reference images (refusal: 1, missing: 1)" in said
+    assert f"captioner 'namer' was cut off at 2 of {count} reference images (output: 2)" in said
+    with pytest.raises(UserError, match=f"'namer' gave no answer for 1 of {count} reference images .*came is kept"):
+        captioner.require_answers()

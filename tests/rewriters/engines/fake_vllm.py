@@ -25,11 +25,12 @@ class SamplingParams:
         top_p: float = 1.0,
         seed: int | None = None,
         max_tokens: int | None = 16,
+        stop: list[str] | None = None,
         skip_special_tokens: bool = True,
         structured_outputs: StructuredOutputsParams | None = None,
     ) -> None:
         self.temperature, self.top_p, self.seed, self.max_tokens = temperature, top_p, seed, max_tokens
-        self.skip_special_tokens, self.structured_outputs = skip_special_tokens, structured_outputs
+        self.stop, self.skip_special_tokens, self.structured_outputs = stop, skip_special_tokens, structured_outputs
 
 
 @dataclass

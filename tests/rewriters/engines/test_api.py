@@ -340,3 +340,11 @@ def test_what_determines_an_answer_is_in_the_identity() -> None:
 
 def test_the_lease_holds_all_retries() -> None:
     assert api("http://a/v1", timeout=30, retries=1).lease == 300
+
+
+def test_texts_that_end_an_answer_are_sent_and_are_part_of_the_identity() -> None:
+    plain, stopped = api("http://localhost:1/v1"), api("http://localhost:1/v1", stop=["\n", "###"])
+    assert stopped.body(request("one"))["stop"] == ["\n", "###"] and "stop" not in plain.body(request("one"))
+    assert "stop" not in plain.identity[-1] and stopped.identity[-1]["stop"] == ["\n", "###"]
+    with pytest.raises(ValidationError, match="stop is set twice"):
+        api("http://localhost:1/v1", stop=["a"], extra={"stop": ["b"]})

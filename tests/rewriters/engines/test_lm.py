@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,7 @@ import pytest
 
 from grapebench.errors import UserError
 from grapebench.rewriters import models
-from grapebench.rewriters.engines import Answer, Message, Request
+from grapebench.rewriters.engines import Answer, Message, Request, decoding
 from grapebench.rewriters.engines.lm import Transformers
 from grapebench.rewriters.setup import Setup
 
@@ -136,7 +141,7 @@ def test_the_identity_holds_what_changes_answers(tiny_lm: Path) -> None:
 
 def test_a_folder_without_a_model(tiny_lm: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="cannot be loaded as a language model"):
+    with pytest.raises(UserError, match="is empty, so it is no model in Hugging Face format"):
         list(make(tmp_path / "empty").answer(REQUESTS))
     with pytest.raises(UserError, match="no such folder"):
         make(tiny_lm, adapter="nowhere")
@@ -241,3 +246,86 @@ def test_special_tokens_stay_where_they_mark_thinking() -> None:
     assert models.decode(_Marks(), [0, 3, 1, 4, 2]) == "[THINK]hm[/THINK]a kite</s>"
     assert models.decode(_Marks(), [4, 2]) == "a kite"
     assert models.marks_thinking(_Marks())
+
+
+def test_an_answer_ends_before_a_text_of_stop_and_is_not_cut(tiny_lm: Path) -> None:
+    """Against cutting the whole answers by hand, greedy and sampled."""
+    for sample in (False, True):
+        plain = by_key(make(tiny_lm, sample=sample).answer(REQUESTS))
+        stop = sorted({answer.raw[3] for answer in plain.values() if len(answer.raw) > 3})[:3]
+        assert stop
+        stopped = by_key(make(tiny_lm, sample=sample, stop=stop).answer(REQUESTS))
+        found = 0
+        for key, whole in plain.items():
+            place = min((at for one in stop if (at := whole.raw.find(one)) >= 0), default=None)
+            if place is None:
+                assert stopped[key] == whole
+                continue
+            found += 1
+            assert stopped[key].raw == whole.raw[:place]
+            assert "cut output" not in stopped[key].trace
+            assert 0 < stopped[key].completion_tokens <= whole.completion_tokens
+        assert found > 2
+
+
+def test_stop_changes_the_identity_only_where_it_is_set(tiny_lm: Path) -> None:
+    plain, stopped = make(tiny_lm), make(tiny_lm, stop=["\n"])
+    assert "stop" not in plain.identity[-1] and plain.identity == make(tiny_lm, stop=[]).identity
+    assert stopped.identity != plain.identity and stopped.description["generation"]["stop"] == ["\n"]
+    assert stopped.body(REQUESTS[0])["stop"] == ["\n"] and "stop" not in plain.body(REQUESTS[0])
+    with pytest.raises(ValueError, match="at least 1 character"):
+        make(tiny_lm, stop=[""])
+
+
+def test_the_first_batches_are_small_and_answers_come_before_their_batch_is_done(
+    tiny_lm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    rounds: list[int] = []
+    stream, generate = decoding.stream, tiny(tiny_lm).generate
+
+    def spy(chat: Any, prompts: Any, *more: Any) -> Any:
+        sizes.append(len(prompts))
+        return stream(chat, prompts, *more)
+
+    def counted(**options: Any) -> Any:
+        rounds.append(len(options["input_ids"]))
+        return generate(**options)
+
+    monkeypatch.setattr(decoding, "stream", spy)
+    monkeypatch.setattr(tiny(tiny_lm), "generate", counted)
+    many = [request(str(n), f"word {n}") for n in range(100)]
+    settings: dict[str, Any] = {"batch_tokens": 100_000, "max_new_tokens": 24, "sample": True, "stop": ["e", "a", "o"]}
+    came = [len(rounds) for _ in make(tiny_lm, **settings).answer(many)]
+    assert sizes == [8, 32, 60]
+    assert len(set(came)) > len(sizes), "answers of one batch come after different rounds"
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from grapebench.records import Query
+from grapebench.rewriters import open_rewriter
+from grapebench.rewriters.setup import Setup
+from grapebench.rewriters.store import RewriteStore, rewrite_all
+
+queries = [Query(str(n), f"ein rotes Quadrat und {n} blaue Kreise", language="de") for n in range(40)]
+loaded = open_rewriter("llm", Setup("mini", "translate", 0, Path("."), device="cpu", task="xm3600"))
+
+def progress(done, total):
+    if done == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+rewrite_all(loaded, queries, RewriteStore(Path("rewrites.sqlite")), 0, progress)
+"""
+
+
+def test_a_run_that_is_killed_in_its_first_batch_keeps_what_was_answered(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert ended.returncode == -signal.SIGKILL
+    with sqlite3.connect(tmp_path / "rewrites.sqlite") as stored:
+        assert stored.execute("SELECT count(*) FROM rewrites").fetchone() == (5,)
+
+
+def tiny(folder: Path) -> Any:
+    return models.load(folder, None, "float32", "cpu", False).model

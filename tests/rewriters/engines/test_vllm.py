@@ -61,6 +61,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
 def folder(tmp_path: Path) -> Path:
     """A model's folder, as far as its identity goes."""
     (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "tokenizer.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     adapter = tmp_path / "adapter"
     adapter.mkdir()
@@ -119,6 +120,22 @@ def test_thinking_that_the_template_opens_is_thinking(
     monkeypatch.setattr(fake_vllm.Tokenizer, "all_special_tokens", ("</s>", "[THINK]"))
     list(make(folder).answer([request("a", "one")]))
     assert not record.chats[2]["sampling_params"][0].skip_special_tokens
+
+
+def test_texts_that_end_an_answer_go_with_each_request_and_into_the_identity(record: Record, folder: Path) -> None:
+    plain, stopped = make(folder), make(folder, stop=["\n", "###"], sample=True)
+    list(plain.answer([request("a", "one")]))
+    list(stopped.answer([request("a", "one")]))
+    assert [how.stop for chat in record.chats for how in chat["sampling_params"]] == [None, ["\n", "###"]]
+    assert stopped.body(request("a", "one"))["stop"] == ["\n", "###"] and "stop" not in plain.body(request("a", "one"))
+    assert "stop" not in plain.identity["generation"] and stopped.identity["generation"]["stop"] == ["\n", "###"]
+
+
+def test_a_folder_without_a_model_is_told_before_vllm_starts(record: Record, folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-q4.gguf")
+    with pytest.raises(UserError, match=r"holds its weights as GGUF \(model-q4.gguf\), which are not read here"):
+        list(make(folder).answer([request("a", "one")]))
+    assert not record.options
 
 
 def test_only_safetensors_are_loaded_and_the_card_says_the_rest(record: Record, folder: Path) -> None:
@@ -243,6 +260,8 @@ def test_what_cannot_start_is_told_in_one_sentence(record: Record, folder: Path)
     broken = folder / "broken"
     broken.mkdir()
     (broken / "model.safetensors").write_bytes(b"weights")
+    for name in ("config.json", "tokenizer.json"):
+        (broken / name).write_text("{}")
     with pytest.raises(UserError, match="broken: vLLM cannot start: no kernel image is available; it needs a GPU"):
         list(make(broken).answer([request("a", "one")]))
 
