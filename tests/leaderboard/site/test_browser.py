@@ -132,7 +132,7 @@ def test_rows_are_filtered(site: Path, open_page: Open) -> None:
     page = open_page(site / "index.html")
     count = page.locator("[data-tools] [data-count]")
     assert count.inner_text() == "4 rows" and count.get_attribute("aria-live") == "polite"
-    page.get_by_label("Filter", exact=True).fill("LL")
+    page.get_by_label("Filter", exact=True).fill("LLM")
     assert heads(page) == ["llm"]
     assert count.inner_text() == "1 of 4 rows"
     page.get_by_label("Filter", exact=True).fill("")
