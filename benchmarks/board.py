@@ -157,7 +157,8 @@ def _result(
         seed=seed,
         retriever=RetrieverRecord(name="mini-clip", fingerprint="0" * 64),
         rewriter=RewriterRecord(
-            name=name, title=name, mechanism="lm", fingerprint=files.sha256(name), oracle=name == "oracle"
+            name=name, title=name, mechanism="lm", fingerprint=files.sha256(name), oracle=name == "oracle",
+            language_model=name != "oracle",
         ),
         queries=len(ranks), gallery=len(ranks), metrics=after, metrics_before=before,
         intervals={key: Interval(low=after[key] - w, high=after[key] + w) for key, w in width.items()},

@@ -130,7 +130,10 @@ class Table:
     oracles: tuple[Row, ...]
     """Rows that look at the answer, in the same order."""
     references: tuple[str, ...] = ()
-    """Labels of the rows that others are measured by, as far as there is a difference to show."""
+    """Labels of the rows that others are measured by, as far as there is a difference to show; `fair` first."""
+    fair: str | None = None
+    """Label of the best row without a language model, '' where none is better than the raw query text: what a rewriter
+    with one has to beat. None where there were no ranks to compare by."""
 
     @property
     def first(self) -> Result:
@@ -140,6 +143,12 @@ class Table:
     @property
     def rows(self) -> tuple[Row, ...]:
         return self.ranked + self.seen + self.oracles
+
+    def fairly(self, row: Row) -> Versus | None:
+        """One of its rows against the best one without a language model; None to itself and where that is not known."""
+        if not self.fair:
+            return None if self.fair is None else row.raw
+        return row.against[self.references.index(self.fair)]
 
     @property
     def main(self) -> str:
@@ -175,6 +184,8 @@ class Total:
     """Mean R@10 over the tasks that it has, each counting the same."""
     delta: float | None
     """The same of the difference to the raw query text."""
+    fair: float | None
+    """The same of the difference to each task's best row without a language model."""
     rank: float | None
     """The same of its ranks; None where a row has none."""
     spent: Spent

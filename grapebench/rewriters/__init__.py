@@ -35,6 +35,8 @@ class LoadedRewriter:
     captioner: str | None = None
     """What puts the reference image of composed queries into words; None where nothing needs it."""
     oracle: bool = False
+    language_model: bool | None = None
+    """Whether a generative model writes any of what is searched; None where its class does not say."""
     sampled: bool = True
     """Whether answers depend on the seed and the query's id; where nothing is known they may."""
     stored: bool = True
@@ -96,6 +98,9 @@ def _loaded(
         fingerprint = sha256_json([source, type(made).__qualname__, *given])
     elif not (isinstance(fingerprint, str) and fingerprint):
         raise UserError(f"{name}: fingerprint must be a text, not {type(fingerprint).__name__}")
+    model = getattr(made, "language_model", None)
+    if model is not None and not isinstance(model, bool):
+        raise UserError(f"{name}: language_model must be True or False, not {model!r}")
     description = {"name": name, **told, **getattr(made, "description", {}), "fingerprint": fingerprint}
     return LoadedRewriter(
         name=name,
@@ -105,6 +110,7 @@ def _loaded(
         description=description,
         captioner=_captioner(card, setup),
         oracle=(card is not None and card.oracle) or bool(getattr(made, "oracle", False)),
+        language_model=model,
         sampled=bool(getattr(made, "sampled", True)),
         stored=bool(getattr(made, "stored", True)),
         seen=getattr(made, "seen", None),

@@ -44,7 +44,7 @@ def results(make_result: Any) -> list[Any]:
     categories = {"task": "cvlue", "protocol": "categories", "split": "test", "groups": GROUPS}
     seen = Seen(images=900, gallery=990, sources=["cvlue train", "flickr30k_karpathy"])
     return [
-        make_result("identity", 0.4),
+        make_result("identity", 0.4, language_model=False),
         make_result("llm", 0.53, seed=0),
         make_result("llm", 0.55, seed=1),
         make_result("oracle", 0.9, oracle=True),

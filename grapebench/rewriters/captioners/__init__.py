@@ -120,8 +120,14 @@ def _open(
     elif not (isinstance(fingerprint, str) and fingerprint):
         raise UserError(f"{name}: fingerprint must be a text, not {type(fingerprint).__name__}", file=file)
     description = {"name": name, **getattr(made, "description", {}), "fingerprint": fingerprint}
-    sampled = bool(getattr(made, "sampled", False))
-    return LoadedCaptioner(name, made, fingerprint, description, seed=setup.seed if sampled else None)
+    return LoadedCaptioner(
+        name,
+        made,
+        fingerprint,
+        description,
+        language_model=getattr(made, "language_model", None),
+        seed=setup.seed if getattr(made, "sampled", False) else None,
+    )
 
 
 _WAYS = ("describe", "caption")
