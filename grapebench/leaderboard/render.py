@@ -134,15 +134,16 @@ def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
     title = f"Leaderboard: {one.task} · suite {one.suite} · {headline(table)}"
     columns = [*(["#"] if placed else []), *(figure_columns(table)[:-1] if apart else figure_columns(table))]
     found = _table(title, columns, rows, caption, name=int(placed))
-    return Group(found, _differences(table, ids)) if apart else found
+    return Group(found, differences(table, ids)) if apart else found
 
 
 def _style(row: Row, ids: set[str]) -> str | None:
     return "bold" if ids & {result.id for result in row.results} else None
 
 
-def _differences(table: Table, ids: set[str]) -> Group:
-    """What each row is ahead of those that rows are measured by."""
+def differences(table: Table, marked: Iterable[str] = ()) -> Group:
+    """What each row is ahead of those that rows are measured by; as in `terminal`, some rows stand out."""
+    ids = set(marked)
     caption = "In points, paired, with its 95 % interval over images: ▲ better and ▼ worse beyond chance, ≈ neither (p "
     caption += "above 0.05, after correction for the number of rows). raw: the raw query text."
     if table.fair is not None:
