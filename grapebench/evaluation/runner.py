@@ -238,6 +238,7 @@ def _rewriter_record(
         title=card.title if card else rewriter.name,
         mechanism=card.mechanism if card else type(rewriter.rewriter).__name__,
         fingerprint=rewriter.fingerprint,
+        across_seeds=rewriter.across_seeds,
         oracle=rewriter.oracle,
         language_model=_language_model(rewriter, captioner),
         captioner=captioner.name if captioner else None,

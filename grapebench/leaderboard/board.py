@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.files import sha256_json
@@ -263,9 +263,7 @@ def _sortable(value: object) -> tuple[tuple[int, ...], str]:
 
 def _table(results: list[Result]) -> Table:
     protocol = results[0].protocol
-    configurations: dict[_Configuration, list[Result]] = defaultdict(list)
-    for result in results:
-        configurations[_Configuration.of(result)].append(result)
+    configurations = _configurations(results)
     rows = []
     for one, members in configurations.items():
         namesakes = [other for other in configurations if other.name == one.name]
@@ -280,12 +278,29 @@ def _table(results: list[Result]) -> Table:
     )
 
 
+def _configurations(results: Sequence[Result]) -> dict[_Configuration, list[Result]]:
+    """The results of each row: those of one rewriter but for its seed."""
+    found: dict[_Configuration, list[Result]] = defaultdict(list)
+    for result in results:
+        one = _Configuration.of(result)
+        found[replace(one, fingerprint=result.rewriter.across_seeds or one.fingerprint)].append(result)
+    for one, members in list(found.items()):
+        # Trained anew with the same seed: which of the two belongs to the other seeds nobody knows.
+        weights = {(result.seed, result.rewriter.fingerprint) for result in members}
+        if len(weights) > len({seed for seed, _ in weights}):
+            del found[one]
+            for result in members:
+                found[_Configuration.of(result)].append(result)
+    return found
+
+
 @dataclass(frozen=True)
 class _Configuration:
     """What makes one row."""
 
     name: str
     fingerprint: str
+    """Of the rewriter, or of what its seeds share where each has weights of its own."""
     captioner: str
     """Its name; '' where there is none."""
     captions: str

@@ -6,10 +6,11 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
-from grapebench.cards import RewriterCard
+from grapebench.cards import SEED, WEIGHTS, RewriterCard
 from grapebench.datasets.seen import Seen, seen_of, together
 from grapebench.errors import UserError
 from grapebench.files import sha256_file, sha256_json
@@ -35,6 +36,9 @@ class LoadedRewriter:
     captioner: str | None = None
     """What puts the reference image of composed queries into words; None where nothing needs it."""
     oracle: bool = False
+    across_seeds: str | None = None
+    """Where each seed has weights of its own: a hash of the card that the seeds share. None where `fingerprint` is the
+    same whatever the seed."""
     language_model: bool | None = None
     """Whether a generative model writes any of what is searched; None where its class does not say."""
     sampled: bool = True
@@ -75,6 +79,10 @@ def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = N
     card = card.in_suite(setup.suite)
     if card.tasks:
         card = card.for_task(_task_name(setup))
+    of_all_seeds = card
+    if card.by_seed:
+        _check_seed(card, path, setup)
+        card = card.for_seed(setup.seed)
     setup = replace(setup, base=path.parent)
     mechanism = registry.resolve("rewriters", card.mechanism, path.parent)
     values = {**card.settings, **(changes or {})}
@@ -84,7 +92,12 @@ def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = N
     made = _construct(mechanism, settings, setup, prompt, path)
     told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
     loaded = _loaded(card.name, made, card, told, setup, prompt)
-    return replace(loaded, seen=together(seen, loaded.seen))
+    across_seeds = None
+    if of_all_seeds.by_seed:
+        shared = {key: value for key, value in loaded.description.items() if key in ("generation", "answers")}
+        given = [card.mechanism, of_all_seeds.settings, dict(changes or {}), prompt.sha256 if prompt else None, shared]
+        across_seeds = sha256_json(given)
+    return replace(loaded, seen=together(seen, loaded.seen), across_seeds=across_seeds)
 
 
 def _loaded(
@@ -144,6 +157,25 @@ def _check_fit(card: RewriterCard, path: Path, setup: Setup) -> None:
     if card.tasks and (task := _task_name(setup)) not in card.tasks:
         told = f"not {task}" if task else "and was not told which task"
         raise UserError(f"rewriter {card.name!r} is for the tasks {', '.join(card.tasks)}, {told}", file=path)
+
+
+def _check_seed(card: RewriterCard, path: Path, setup: Setup) -> None:
+    """UserError where the card has no weights of the run's seed."""
+    for key in WEIGHTS:
+        named = str(card.settings.get(key, ""))
+        before, found, after = str(path.parent / Path(named).expanduser()).partition(SEED)
+        if not found:
+            continue
+        places = [place[len(before) : len(place) - len(after)] for place in glob(f"{escape(before)}*{escape(after)}")]
+        seeds = sorted(int(place) for place in places if place.isdecimal())
+        if setup.seed not in seeds:
+            for_task = f" for {_task_name(setup)}" if setup.task else ""
+            raise UserError(
+                f"rewriter {card.name!r} has no weights of seed {setup.seed}{for_task}, only of: "
+                + (", ".join(map(str, seeds)) or "none"),
+                file=path,
+                fix=f"say --seed {seeds[0]}" if seeds else f"put them where {key!r} says: {named}",
+            )
 
 
 def _task_name(setup: Setup) -> str:
