@@ -30,6 +30,8 @@ class SplitCard(Card):
 class SuiteCard(Card):
     """A task's data in one suite."""
 
+    languages: tuple[str, ...] = ()
+    """Of this suite's queries, where they are not all of the task's."""
     default_split: str = "test"
     splits: dict[str, SplitCard]
     options: dict[str, Any] = Field(default_factory=dict)
