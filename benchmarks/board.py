@@ -158,7 +158,8 @@ def _result(
         seed=seed,
         retriever=RetrieverRecord(name="mini-clip", fingerprint="0" * 64),
         rewriter=RewriterRecord(
-            name=name, title=name, mechanism="lm", fingerprint=files.sha256(name), oracle=name == "oracle"
+            name=name, title=name, mechanism="lm", fingerprint=files.sha256(name), oracle=name == "oracle",
+            language_model=name != "oracle",
         ),
         queries=len(ranks), clusters=len(set(asked.clusters)), largest_cluster=PER_IMAGE, gallery=len(ranks) + 10,
         metrics=after, metrics_before=before,

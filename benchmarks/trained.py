@@ -2,7 +2,8 @@
 
     python benchmarks/trained.py
 
-R@10 is that of the published results, differences and p-values are those of `grapebench compare`. `answers` are what a
+R@10 and differences are those of the board; ‡ is the best row without a language model, the first of each task.
+p-values are corrected for the rows that stand here. Of several seeds all figures are means. `answers` are what a
 training sampled to learn from, `tokens` theirs, and `minutes` those it sampled and learnt for, by the clock of the
 machine that made it, as its own records say; validations are left out of all three.
 """
@@ -11,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +24,13 @@ from study.tables import markdown, p_value
 
 from grapebench import catalog
 from grapebench.errors import UserError
+from grapebench.leaderboard import render
 
 if TYPE_CHECKING:
-    from grapebench.evaluation.compare import Change
+    from grapebench.leaderboard.board import Row, Table, Versus
+    from grapebench.leaderboard.results import Result
 
-HEAD = ("task", "rewriter", "R@10", "Δ to llm", "p", "Δ to grape", "p", "answers", "tokens", "minutes")
+HEAD = ("task", "rewriter", "R@10", "Δ to ‡", "p", "Δ to llm", "p", "Δ to grape", "p", "answers", "tokens", "minutes")
 
 
 @dataclass(frozen=True)
@@ -70,25 +74,53 @@ TRAINED: dict[str, Callable[[Path], Took]] = {"grape": of_grape, "raqo": of_raqo
 
 def lines(task: str) -> list[list[str]]:
     """The table's lines of a task. Raises UserError where one of the three has no published result."""
-    from grapebench.evaluation import compare
-    from grapebench.leaderboard import choice, store
+    from grapebench.leaderboard import board, standings, store
 
     names = ("llm", *TRAINED)
-    found = choice.newest_together(names, task, "mini", [store.published_dir()])
-    frozen, *trained = (compare.read(folder) for folder in found)
-    gains = [comparison.changes["R@10"] for comparison in compare.compare(frozen, trained)]
-    [further] = (comparison.changes["R@10"] for comparison in compare.compare(trained[0], trained[1:]))
-    cells = [[task, "llm", f"{100 * gains[0].base:.1f}", *[""] * 7]]
-    for name, gain, beyond in zip(TRAINED, gains, (None, further), strict=True):
-        took = TRAINED[name](catalog.folder() / "baselines" / "models" / name / task)
-        beside = _told(beyond) if beyond else ("", "")
-        own = [f"{took.answers:,}", f"{took.tokens:,}", f"{took.minutes:.1f}"]
-        cells.append(["", name, f"{100 * gain.value:.1f}", *_told(gain), *beside, *own])
-    return cells
+    stored = [one for one in store.find([store.published_dir()])[0] if _measured(one.result, task)]
+    for name in names:
+        if all(one.result.rewriter.name != name for one in stored):
+            raise UserError(f"there is no published result of rewriter {name!r} on {task}")
+    table = _narrowed(board.tables(one.result for one in stored)[0], names)
+    (table,), _ = standings.stand([table], {one.result.id: one.folder for one in stored}, names)
+    return [_line(table, row) for row in sorted(table.ranked, key=lambda row: _order(row, names))]
 
 
-def _told(change: Change) -> tuple[str, str]:
-    return f"{100 * change.delta:+.1f}", p_value(change.adjusted)
+def _measured(result: Result, task: str) -> bool:
+    card = catalog.task_card(task).card
+    return (result.suite, result.task, result.protocol, result.limit) == ("mini", task, card.protocol, None)
+
+
+def _narrowed(table: Table, names: Sequence[str]) -> Table:
+    """Of its rows the best without a language model and those that are told of: p-values are corrected for these."""
+    from grapebench.leaderboard import references
+
+    fair = references.without_language_model(table.ranked)
+    return replace(table, ranked=tuple(row for row in table.ranked if row is fair or row.label in names), oracles=())
+
+
+def _order(row: Row, names: Sequence[str]) -> int:
+    return names.index(row.label) if row.label in names else -1
+
+
+def _line(table: Table, row: Row) -> list[str]:
+    to = dict(zip(table.references, row.against, strict=True)) | {"fair": table.fairly(row)}
+    told = [_told(to["fair"]), _told(to["llm"]), _told(to["grape"] if row.label == "raqo" else None)]
+    took = ["", "", ""]
+    if row.label in TRAINED:
+        folders = [catalog.folder() / "baselines" / "models" / row.label / table.first.task / str(s) for s in row.seeds]
+        each = [TRAINED[row.label](folder) for folder in folders]
+        took = [f"{statistics.fmean(one.answers for one in each):,.0f}"]
+        took += [f"{statistics.fmean(one.tokens for one in each):,.0f}"]
+        took += [f"{statistics.fmean(one.minutes for one in each):.1f}"]
+    figure = render.percent(replace(row.figures[table.main], low=None, high=None))
+    return [table.first.task, row.label, figure, *(cell for pair in told for cell in pair), *took]
+
+
+def _told(versus: Versus | None) -> tuple[str, str]:
+    if versus is None or versus.p is None:
+        return "", ""
+    return f"{100 * versus.delta.value:+.1f}", p_value(versus.p)
 
 
 def main(arguments: list[str] | None = None) -> int:

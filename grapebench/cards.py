@@ -44,6 +44,8 @@ class SplitCard(Card):
 class SuiteCard(Card):
     """A task's data in one suite."""
 
+    languages: tuple[str, ...] = ()
+    """Of this suite's queries, where they are not all of the task's."""
     default_split: str = "test"
     splits: dict[str, SplitCard]
     options: dict[str, Any] = Field(default_factory=dict)
@@ -119,6 +121,12 @@ class TaskOverrides(BaseModel):
         return dict(self.model_extra or {})
 
 
+SEED = "{seed}"
+"""Stands in a path for the run's seed, where each seed has weights of its own."""
+WEIGHTS = ("adapter", "model")
+"""Settings that may be such a path."""
+
+
 class RewriterCard(Card):
     """baselines/<name>.toml"""
 
@@ -147,6 +155,17 @@ class RewriterCard(Card):
     full: SuiteOverrides = Field(default_factory=SuiteOverrides)
     tasks: dict[str, TaskOverrides] = Field(default_factory=dict)
     """By the task's name; where there are any, the rewriter is for these tasks alone. They come after the suite's."""
+
+    @property
+    def by_seed(self) -> bool:
+        """Whether a seed chooses the weights: `{seed}` stands in the path of an adapter or a model."""
+        return any(SEED in str(self.settings.get(key, "")) for key in WEIGHTS)
+
+    def for_seed(self, seed: int) -> RewriterCard:
+        """The card with the weights of one seed, and what these were trained on."""
+        chosen = {key: str(self.settings[key]).replace(SEED, str(seed)) for key in WEIGHTS if key in self.settings}
+        trained_on = None if self.trained_on is None else self.trained_on.replace(SEED, str(seed))
+        return self.model_copy(update={"trained_on": trained_on, "settings": {**self.settings, **chosen}})
 
     def for_task(self, task: str) -> RewriterCard:
         """The card with what it says otherwise for one task filled in. Raises KeyError where it is not for the task."""

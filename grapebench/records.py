@@ -105,12 +105,14 @@ class Dataset:
         return sha256_json(sources) if any(sources) else None
 
 
-Fusion = Literal["mean", "max", "rrf", "best"]
+Fusion = Literal["mean", "max", "rrf", "turns", "best"]
 """How the parts of a rewrite come to one ranking.
 
 'mean': one query vector, the normalised weighted sum of the parts' unit vectors. 'max': an image's score is that of the
 part nearest to it. 'rrf': reciprocal rank fusion, the weighted sum of 1 / (60 + rank) over the parts (Cormack, Clarke
-and Buettcher, SIGIR 2009). 'best': the part that ranks the right image highest; an oracle, it looks at the answer.
+and Buettcher, SIGIR 2009). 'turns': the parts take turns to vote for the images that they found, in each turn for their
+next one; what was listed in an earlier turn is skipped, the new ones follow by their votes in this turn, then in the
+order of the parts. 'best': the part that ranks the right image highest; an oracle, it looks at the answer.
 """
 
 

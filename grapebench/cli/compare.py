@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from grapebench.evaluation.compare import Comparison, Scored
+    from grapebench.leaderboard.board import Row, Table
 
 _SHOWN = 400
 """Characters of a text in an example."""
@@ -38,15 +41,27 @@ def compare(
         plots.check(plot)
     base, *rest = [comparing.read(folder) for folder in asked.folders([baseline, *others], task, suite)]
     found = comparing.compare(base, rest)
+    beside = _against_references([base, *rest])
     if plot is not None:
         plots.draw_comparison(base, found, plot)
     if json:
-        _print_json(base, found, examples)
+        _print_json(base, found, examples, beside)
     else:
-        _print_tables(base, found, examples)
+        _print_tables(base, found, examples, beside)
 
 
-def _print_json(base: Scored, found: list[Comparison], count: int) -> None:
+def _against_references(asked: Sequence[Scored]) -> Table:
+    from grapebench.leaderboard import against, store
+    from grapebench.paths import results_dir
+
+    stores = [results_dir(), store.published_dir()]
+    table, problems = against.against_references({one.folder: one.result for one in asked}, stores)
+    for problem in problems:
+        print(f"warning: left out: {problem}", file=sys.stderr)
+    return table
+
+
+def _print_json(base: Scored, found: list[Comparison], count: int, beside: Table) -> None:
     import json
 
     from grapebench.evaluation import compare as comparing
@@ -89,7 +104,30 @@ def _print_json(base: Scored, found: list[Comparison], count: int) -> None:
             gains, losses = comparing.examples(base, comparison, count)
             line["examples"] = {"gains": gains, "losses": losses}
         shown["comparisons"].append(line)
+    shown["references"] = {"figure": beside.main, "rows": [_row_json(beside, row) for row in beside.rows]}
     print(json.dumps(shown))
+
+
+def _row_json(table: Table, row: Row) -> dict[str, Any]:
+    """A row against each of what rows are measured by; the raw query text, which is no row, has no rewriter."""
+    to = [
+        {
+            "rewriter": label or None,
+            "without_language_model": label == table.fair,
+            "delta": versus.delta.value,
+            "low": versus.delta.low,
+            "high": versus.delta.high,
+            "p_holm": versus.p,
+        }
+        for label, versus in zip(("", *table.references), (row.raw, *row.against), strict=True)
+        if versus is not None
+    ]
+    return {
+        "rewriter": row.label,
+        "results": [one.id for one in row.results],
+        "value": row.figures[table.main].value,
+        "to": to,
+    }
 
 
 def _identity(scored: Scored) -> dict[str, Any]:
@@ -103,7 +141,7 @@ def _identity(scored: Scored) -> dict[str, Any]:
     }
 
 
-def _print_tables(base: Scored, found: list[Comparison], count: int) -> None:
+def _print_tables(base: Scored, found: list[Comparison], count: int, beside: Table) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -142,6 +180,9 @@ def _print_tables(base: Scored, found: list[Comparison], count: int) -> None:
     caption += " Each row is a test of its own: decide beforehand which one counts. "
     caption += f"The leaderboard goes by {main_figure(one.protocol)}."
     console.print(Text(caption, style="dim italic"))
+    console.print()
+    console.print(Text("Against what the board measures by; corrected for the rows of this table:", style="bold"))
+    console.print(render.differences(beside, [one.result.id for one in (base, *(each.other for each in found))]))
 
 
 def _described(scored: Scored) -> str:

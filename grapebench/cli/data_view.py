@@ -125,14 +125,15 @@ def _print_splits(
         table.add_column(noun, justify="right", no_wrap=True)
     table.add_column("")
     for row, (split, state) in enumerate(zip(found, states, strict=True)):
-        counts = (_shown(split.counts[noun]) for noun in nouns)
+        counts = (_shown(split.counts[noun], len(split.missing) if noun == "images" else 0) for noun in nouns)
         table.add_row(split.split, *counts, *(column[row] for column in more.values()), state)
     console.print()
     console.print(table)
 
 
-def _shown(count: Count) -> str:
-    found = "–" if count.found is None else f"{count.found:,}"
+def _shown(count: Count, missing: int = 0) -> str:
+    """found/expected; of images those that are there, not those that are named."""
+    found = "–" if count.found is None else f"{count.found - missing:,}"
     return f"{found}/{'?' if count.expected is None else f'{count.expected:,}'}"
 
 

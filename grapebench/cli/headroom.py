@@ -69,7 +69,7 @@ def headroom(
         from grapebench.leaderboard.board import main_figure
 
         keys = dict.fromkeys([main_figure(loaded.protocol), next(iter(found.raw))])
-        title = f"{loaded.name} ({loaded.suite}) · {opened.name}: best of k answers, an oracle"
+        title = f"{loaded.name} ({loaded.suite}) · {opened.name}: best of k answers, an oracle" + _marked(seen)
         plots.draw_headroom(found, list(keys), title, plot)
     if json:
         _print_json(found, loaded, opened, seed, seen)
@@ -109,6 +109,10 @@ def _is_greedy(opened: LoadedRewriter) -> bool:
     return opened.card is not None and told.get("sample") != opened.card.settings.get("sample")
 
 
+def _marked(seen: Seen | None) -> str:
+    return "" if seen is None else " · † contaminated"
+
+
 def _print_json(found: Headroom, task: Task, opened: LoadedRewriter, seed: int, seen: Seen | None) -> None:
     import dataclasses
     import json
@@ -123,6 +127,7 @@ def _print_json(found: Headroom, task: Task, opened: LoadedRewriter, seed: int, 
         "seed": seed,
         "sampling": _sampling(opened),
         "greedy_card": _is_greedy(opened),
+        "contaminated": seen is not None,
         "seen": None if seen is None else seen.model_dump(mode="json"),
     }
     print(json.dumps(told | dataclasses.asdict(found)))
@@ -157,7 +162,7 @@ def _print_table(found: Headroom, task: Task, opened: LoadedRewriter, seed: int,
         row("1 (the mean)" if point.k == 1 else str(point.k), cells, point.figures.get("median_rank"), first)
     console = Console()
     where = f"{task.name} · suite {task.suite} · split {task.split} · protocol {task.protocol}"
-    title = f"Headroom, an oracle: {where} · {opened.name} · seed {seed}"
+    title = f"Headroom, an oracle: {where} · {opened.name} · seed {seed}" + _marked(seen)
     console.print(Text(title, style="italic"))
     console.print(table)
     drawn = ", ".join(f"{name} {value:g}" for name, value in _sampling(opened).items())
@@ -173,7 +178,7 @@ def _print_table(found: Headroom, task: Task, opened: LoadedRewriter, seed: int,
     ):
         caption += f" {what}: {_counts(counts)}." if counts else ""
     if seen is not None:
-        caption += f" {opened.name} {render.seen_before(seen)}."
+        caption += f" † contaminated: {opened.name} {render.seen_before(seen)}."
     if _is_greedy(opened):
         caption += f" The card of {opened.name} answers greedily; here it is sampled."
     if opened.samples > 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from grapebench.cards import Card, SuiteCard
+    from grapebench.cards import Card, RewriterCard, SuiteCard, TaskCard
     from grapebench.datasets.seen import Seen
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, with everything the card says.")]
@@ -23,10 +23,7 @@ def tasks(json: Json = False) -> None:
         return _print_json(map(_values, cards))
     _print_table(
         ["task", "title", "rewriting", "languages", "mini", "full"],
-        [
-            (card.name, card.title, card.family, _languages(card.languages), _size(card.mini), _size(card.full))
-            for card in cards
-        ],
+        [(card.name, card.title, card.family, _languages(card), _size(card.mini), _size(card.full)) for card in cards],
         caption="mini, full: the default split's queries/images",
     )
 
@@ -49,7 +46,7 @@ def rewriters(json: Json = False) -> None:
                 + (" (looks at the answer)" if card.oracle else "")
                 + (f" (trained on {seen})" if seen else ""),
                 card.mechanism,
-                "all" if len(card.families) == 3 else ", ".join(card.families),
+                _for_tasks(card),
                 ", ".join(card.suites),
             )
             for card, seen in trained
@@ -83,8 +80,16 @@ def captioners(json: Json = False) -> None:
     )
 
 
-def _languages(languages: Sequence[str]) -> str:
-    return ", ".join(languages) if len(languages) <= 3 else str(len(languages))
+def _languages(card: TaskCard) -> str:
+    """Their names, or their number where they are many; the miniature's beside it where it has fewer."""
+    named = ", ".join(card.languages) if len(card.languages) <= 3 else str(len(card.languages))
+    return f"{named} (mini: {len(card.mini.languages)})" if card.mini and card.mini.languages else named
+
+
+def _for_tasks(card: RewriterCard) -> str:
+    if card.tasks:
+        return f"{len(card.tasks)} tasks" if len(card.tasks) > 1 else next(iter(card.tasks))
+    return "all" if len(card.families) == 3 else ", ".join(card.families)
 
 
 def _size(suite: SuiteCard | None) -> str:

@@ -223,7 +223,7 @@ def _print_tables(found: list[Result], store: Path) -> None:
     """For each group of comparable results: what this call made, then all that is known beside it."""
     from rich.console import Console
 
-    from grapebench.leaderboard import board, render, standings
+    from grapebench.leaderboard import board, references, render, standings
     from grapebench.leaderboard import store as results
 
     known, broken = results.find([store, results.published_dir()])
@@ -236,7 +236,7 @@ def _print_tables(found: list[Result], store: Path) -> None:
         console.print(render.results(mine))
         # Without public labels there is no table.
         beside = board.tables(one.result for one in known if board.comparable(one.result) == key)
-        tables, unusable = standings.stand(beside, folders, ())
+        tables, unusable = standings.stand(beside, folders, references.named())
         for problem in unusable:
             print(f"warning: without a rank: {problem}", file=sys.stderr)
         for table in tables:

@@ -243,10 +243,18 @@ def _rewriter_record(
         title=card.title if card else rewriter.name,
         mechanism=card.mechanism if card else type(rewriter.rewriter).__name__,
         fingerprint=rewriter.fingerprint,
+        across_seeds=rewriter.across_seeds,
         oracle=rewriter.oracle,
+        language_model=_language_model(rewriter, captioner),
         captioner=captioner.name if captioner else None,
         description=told,
     )
+
+
+def _language_model(rewriter: LoadedRewriter, captioner: LoadedCaptioner | None) -> bool | None:
+    """Whether a generative model wrote anything that led to what was searched, captions included; None: not known."""
+    told = [rewriter.language_model, *([captioner.language_model] if captioner else [])]
+    return True if True in told else None if None in told else False
 
 
 def _data(task: Task, determinants: dict[str, Any], notes: Sequence[str]) -> results.Data:

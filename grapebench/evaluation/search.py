@@ -56,8 +56,8 @@ def settled(gallery: Gallery, queries: Sequence[Query], vectors: Vectors, images
 def side(protocol: Protocol, gallery: Gallery, queries: Sequence[Query], vectors: Vectors, images: np.ndarray) -> Side:
     """All places that the protocol asks for; `vectors` are the queries', `images` the gallery's `(gallery, dimension)`.
 
-    Where queries are fused, the similarities are cosines of the part nearest to each image, also for 'rrf', which ranks
-    by another number.
+    Where queries are fused, the similarities are cosines of the part nearest to each image, also where they are
+    fused by ranks, and the ranking goes by another number.
     """
     positives = columns(gallery, (query.positives for query in queries))
     excluded = columns(gallery, (query.excluded for query in queries))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grapebench.evaluation.protocols import PROTOCOLS
 from grapebench.files import sha256_json
@@ -130,7 +130,10 @@ class Table:
     oracles: tuple[Row, ...]
     """Rows that look at the answer, in the same order."""
     references: tuple[str, ...] = ()
-    """Labels of the rows that others are measured by, as far as there is a difference to show."""
+    """Labels of the rows that others are measured by, as far as there is a difference to show; `fair` first."""
+    fair: str | None = None
+    """Label of the best row without a language model, '' where none is better than the raw query text: what a rewriter
+    with one has to beat. None where there were no ranks to compare by."""
 
     @property
     def first(self) -> Result:
@@ -140,6 +143,12 @@ class Table:
     @property
     def rows(self) -> tuple[Row, ...]:
         return self.ranked + self.seen + self.oracles
+
+    def fairly(self, row: Row) -> Versus | None:
+        """One of its rows against the best one without a language model; None to itself and where that is not known."""
+        if not self.fair:
+            return None if self.fair is None else row.raw
+        return row.against[self.references.index(self.fair)]
 
     @property
     def main(self) -> str:
@@ -175,6 +184,8 @@ class Total:
     """Mean R@10 over the tasks that it has, each counting the same."""
     delta: float | None
     """The same of the difference to the raw query text."""
+    fair: float | None
+    """The same of the difference to each task's best row without a language model."""
     rank: float | None
     """The same of its ranks; None where a row has none."""
     spent: Spent
@@ -252,9 +263,7 @@ def _sortable(value: object) -> tuple[tuple[int, ...], str]:
 
 def _table(results: list[Result]) -> Table:
     protocol = results[0].protocol
-    configurations: dict[_Configuration, list[Result]] = defaultdict(list)
-    for result in results:
-        configurations[_Configuration.of(result)].append(result)
+    configurations = _configurations(results)
     rows = []
     for one, members in configurations.items():
         namesakes = [other for other in configurations if other.name == one.name]
@@ -269,12 +278,29 @@ def _table(results: list[Result]) -> Table:
     )
 
 
+def _configurations(results: Sequence[Result]) -> dict[_Configuration, list[Result]]:
+    """The results of each row: those of one rewriter but for its seed."""
+    found: dict[_Configuration, list[Result]] = defaultdict(list)
+    for result in results:
+        one = _Configuration.of(result)
+        found[replace(one, fingerprint=result.rewriter.across_seeds or one.fingerprint)].append(result)
+    for one, members in list(found.items()):
+        # Trained anew with the same seed: which of the two belongs to the other seeds nobody knows.
+        weights = {(result.seed, result.rewriter.fingerprint) for result in members}
+        if len(weights) > len({seed for seed, _ in weights}):
+            del found[one]
+            for result in members:
+                found[_Configuration.of(result)].append(result)
+    return found
+
+
 @dataclass(frozen=True)
 class _Configuration:
     """What makes one row."""
 
     name: str
     fingerprint: str
+    """Of the rewriter, or of what its seeds share where each has weights of its own."""
     captioner: str
     """Its name; '' where there is none."""
     captions: str

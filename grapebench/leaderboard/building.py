@@ -9,7 +9,7 @@ from pathlib import Path
 from grapebench import catalog
 from grapebench.cards import TaskCard
 from grapebench.errors import UserError
-from grapebench.leaderboard import board, standings, store
+from grapebench.leaderboard import board, references, standings, store
 from grapebench.leaderboard.board import Overall, Table
 from grapebench.leaderboard.overall import overall
 from grapebench.leaderboard.store import Stored
@@ -42,16 +42,8 @@ def read(*folders: Path) -> Board:
     stored, broken = store.find(folders)
     cards = {name: catalog.task_card(name).card for name in catalog.task_names()}
     tables, unusable = standings.stand(
-        board.tables(one.result for one in stored), {one.result.id: one.folder for one in stored}, references()
+        board.tables(one.result for one in stored), {one.result.id: one.folder for one in stored}, references.named()
     )
     problems = [f"left out: {problem}" for problem in broken]
     problems += [f"without a rank and without tests: {problem}" for problem in unusable]
     return Board(tuple(tables), tuple(overall(tables, cards)), cards, tuple(stored), tuple(problems))
-
-
-def references() -> frozenset[str]:
-    """Names of the rewriters that others are compared with.
-
-    By name, so that results made anywhere, and before a card said so, are told to be references.
-    """
-    return frozenset(name for name in catalog.rewriter_names() if catalog.rewriter_card(name).card.reference)

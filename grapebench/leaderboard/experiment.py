@@ -31,7 +31,7 @@ CAPTIONS = 2
 LANGUAGES = ("de", "en", "zh")
 CATEGORIES = ("cat", "dog", "cup", "sky")
 GROUPS = {"cat": "animal", "dog": "animal", "cup": "thing"}
-FUSIONS: tuple[Fusion, ...] = ("mean", "max", "rrf", "best")
+FUSIONS: tuple[Fusion, ...] = ("mean", "max", "rrf", "turns", "best")
 _DIGITS = 6
 
 Vector = tuple[float, ...]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from grapebench.leaderboard.board import Figure, Overall, Row, Spent, Table, Total, Versus
 from grapebench.leaderboard.markup import code, escape, folded, link, slug, table, whole
 from grapebench.leaderboard.render import (
+    FAIR,
     ORACLE,
     SEEN,
     TROUBLED,
@@ -26,6 +27,7 @@ from grapebench.leaderboard.render import (
     percent,
     place,
     record,
+    reference_names,
     row_name,
     seen_before,
     troubles,
@@ -59,6 +61,8 @@ _READING = (
     "query: ▲ better and ▼ worse beyond chance, ≈ neither (p above 0.05, after correction for the number of rows).",
     "**Clusters** are queries that share a right image, a reference image, look-alikes or an article: they succeed and "
     "fail together, so that intervals draw them and tests swap them together. Above a table stands how many there are.",
+    f"**{FAIR}** marks the fair reference, the best row without a language model; where none is better than the raw "
+    "text, that is the raw text itself. Of a rewriter with a language model, the difference to it is the gain.",
     "**W/T/L** counts the queries won, tied and lost against the same: those whose right image stands higher, as "
     "high, or lower.",
     "**Tokens** are those that the rewriter's model read + wrote, **ms** the milliseconds of rewriting, both for each "
@@ -113,7 +117,15 @@ def _overall(over: Overall) -> list[str]:
         f"R@10 by task, each by its own protocol and split, and means in which each counts the same · {shared}",
     ]
     paid = any(total.spent.money for total in over.ranked + over.oracles)
-    columns = ["Rewriter", "**mean R@10**", "Δ raw", "mean #", *map(escape, over.tasks), *_cost_columns(paid)]
+    columns = [
+        "Rewriter",
+        "**mean R@10**",
+        "Δ raw",
+        f"Δ {FAIR}",
+        "mean #",
+        *map(escape, over.tasks),
+        *_cost_columns(paid),
+    ]
     lines += ["", *table(columns, [_total(over, total, paid) for total in over.ranked])]
     if over.partial:
         lines += ["", "Not of all tasks, so without a mean:", ""]
@@ -126,10 +138,10 @@ def _overall(over: Overall) -> list[str]:
 def _total(over: Overall, total: Total, paid: bool) -> list[str]:
     label, *figures = _by_task(over, total)
     if total.missing:
-        return [label, "–", "–", "–", *figures, *["–"] * len(_cost_columns(paid))]
-    delta = None if total.delta is None else Figure(total.delta)
+        return [label, "–", "–", "–", "–", *figures, *["–"] * len(_cost_columns(paid))]
+    deltas = [difference(None if one is None else Figure(one)) for one in (total.delta, total.fair)]
     rank = "–" if total.rank is None else f"{total.rank:.1f}"
-    means = [percent(Figure(total.figure)), difference(delta), rank]
+    means = [percent(Figure(total.figure)), *deltas, rank]
     return [label, *means, *figures, *_cost(total.spent, paid)]
 
 
@@ -167,7 +179,7 @@ def _section(shown: Table, links: Mapping[str, str], submitters: Mapping[str, st
     lines = ["", escape(headline(shown))]
     keys = shown.keys[: shown.keys.index(shown.main) + 1]
     names = [f"**{figure_name(key)}**" if key == shown.main else figure_name(key) for key in keys]
-    against = [f"{whole(f'Δ {escape(name)}')} W/T/L" for name in ("raw", *shown.references)]
+    against = [f"{whole(f'Δ {escape(name)}')} W/T/L" for name in reference_names(shown)]
     paid = any(row.spent.money for row in shown.rows)
     columns = ["#", "Rewriter", *names, *against, *_cost_columns(paid), "Seeds"]
     notes = ("", f"Marked † ({SEEN}):", f"Oracle ({ORACLE}):")
@@ -216,7 +228,7 @@ def _delta(versus: Versus | None) -> str:
 
 
 def _intervals(shown: Table) -> list[str]:
-    tests = [column for name in ("raw", *shown.references) for column in (f"Δ {escape(name)}", "p (Holm)")]
+    tests = [column for name in reference_names(shown) for column in (f"Δ {escape(name)}", "p (Holm)")]
     return table(
         ["Rewriter", *map(figure_name, shown.keys), *tests],
         (

@@ -64,21 +64,31 @@ def _totals(tables: Sequence[Table], groups: Sequence[Sequence[Row]]) -> list[To
     for table, rows in zip(tables, groups, strict=True):
         for row in rows:
             by_label[row.label][table.first.task] = row
-    return [_total(label, rows, [table.first.task for table in tables]) for label, rows in by_label.items()]
+    return [_total(label, rows, tables) for label, rows in by_label.items()]
 
 
-def _total(label: str, rows: Mapping[str, Row], tasks: Sequence[str]) -> Total:
+def _total(label: str, rows: Mapping[str, Row], tables: Sequence[Table]) -> Total:
     deltas = [row.delta.value for row in rows.values() if row.delta]
+    fair = [gain for table in tables if (row := rows.get(table.first.task)) and (gain := _gain(table, row)) is not None]
     ranks = [row.rank for row in rows.values() if row.rank is not None]
     return Total(
         label,
         rows,
-        missing=tuple(task for task in tasks if task not in rows),
+        missing=tuple(table.first.task for table in tables if table.first.task not in rows),
         figure=statistics.fmean(row.figures[FIGURE].value for row in rows.values()),
         delta=statistics.fmean(deltas) if len(deltas) == len(rows) else None,
+        fair=statistics.fmean(fair) if len(fair) == len(rows) else None,
         rank=statistics.fmean(ranks) if len(ranks) == len(rows) else None,
         spent=_mean([row.spent for row in rows.values()]),
     )
+
+
+def _gain(table: Table, row: Row) -> float | None:
+    """Over the task's best row without a language model, which itself is 0 ahead of it."""
+    found = table.fairly(row)
+    if found is None:
+        return 0.0 if row.label == table.fair else None
+    return found.delta.value
 
 
 def _mean(spent: Sequence[Spent]) -> Spent:

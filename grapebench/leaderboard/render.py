@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from grapebench.leaderboard.results import Result, Seen
 
 ORACLE = "looks at the answer: the ceiling, not ranked"
+FAIR = "‡"
+"""Marks the name of the best row without a language model, or `raw` where none is better."""
 SEEN = "searched images that it had seen before, so not ranked"
 NOTABLE = 0.01
 """The share of queries above which fallbacks and cuts are told beside a row's name."""
@@ -149,11 +151,16 @@ def percent_or_none(row: Row, key: str, bounds: bool = True) -> str:
 def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
     """The leaderboard for a terminal; rows that hold one of the `marked` result ids stand out.
 
-    To fit 80 characters, the figures' intervals and ties are left to the page.
+    To fit 80 characters, the figures' intervals and ties are left to the page; and where rows are measured by other
+    rows, the differences have a table of their own under that of the figures.
     """
+    from rich.console import Group
+
     one, ids = table.first, set(marked)
     placed = any(row.rank is not None for row in table.ranked)
-    caption = "Percent; Δ in points to the raw query text, paired, with its 95 % interval over clusters."
+    apart = bool(table.references)
+    caption = "Percent"
+    caption += "." if apart else "; Δ in points to the raw query text, paired, with its 95 % interval over clusters."
     caption += " #: 1 + the rows that are better beyond chance; what no paired test tells apart shares it." * placed
     caption += f" † {SEEN}." if table.seen else ""
     caption += f" * {ORACLE}." if table.oracles else ""
@@ -163,13 +170,46 @@ def terminal(table: Table, marked: Iterable[str] = ()) -> Group:
     for group in (table.ranked, table.seen, table.oracles):
         for row in group:
             figures = [percent_or_none(row, key, bounds=False) for key in table.keys]
-            cells = [cell.replace(" ±", "\n±") for cell in figures] + [difference(row.delta).replace(" [", "\n[")]
-            style = "bold" if ids & {result.id for result in row.results} else None
+            cells = [cell.replace(" ±", "\n±") for cell in figures]
+            cells += [] if apart else [difference(row.delta).replace(" [", "\n[")]
+            style = _style(row, ids)
             rank = [place(row)] if placed else []
             name = row_name(row) + (" !" if troubles(row.results) else "")
             rows.append(_Line([*rank, name, *cells], style, last=row is group[-1]))
     title = f"Leaderboard: {one.task} · suite {one.suite} · {headline(table)}"
-    return _table(title, [*(["#"] if placed else []), *figure_columns(table)], rows, caption, name=int(placed))
+    columns = [*(["#"] if placed else []), *(figure_columns(table)[:-1] if apart else figure_columns(table))]
+    found = _table(title, columns, rows, caption, name=int(placed))
+    return Group(found, differences(table, ids)) if apart else found
+
+
+def _style(row: Row, ids: set[str]) -> str | None:
+    return "bold" if ids & {result.id for result in row.results} else None
+
+
+def differences(table: Table, marked: Iterable[str] = ()) -> Group:
+    """What each row is ahead of those that rows are measured by; as in `terminal`, some rows stand out."""
+    ids = set(marked)
+    caption = (
+        "In points, paired, with its 95 % interval over clusters: ▲ better and ▼ worse beyond chance, ≈ neither (p "
+    )
+    caption += "above 0.05, after correction for the number of rows). raw: the raw query text."
+    if table.fair is not None:
+        caption += f" {FAIR}: the best without a language model."
+    rows = []
+    for group in (table.ranked, table.seen, table.oracles):
+        for row in group:
+            cells = [_marked(versus) for versus in (row.raw, *row.against)]
+            rows.append(_Line([row_name(row), *cells], _style(row, ids), last=row is group[-1]))
+    columns = ["Rewriter", *(f"to {name}" for name in reference_names(table))]
+    return _table(f"Δ {table.main}", columns, rows, caption)
+
+
+def _marked(versus: Versus | None) -> str:
+    """`+4.0 ▲` over its interval."""
+    if versus is None:
+        return "–"
+    value, bracket, bounds = difference(versus.delta).partition(" [")
+    return f"{value} {mark(versus)}".strip() + bracket.replace(" ", "\n") + bounds
 
 
 def results(found: Sequence[Result]) -> Group:
@@ -216,6 +256,12 @@ def spent(cost: Spent) -> str:
 def row_name(row: Row) -> str:
     """The row's label with the mark of a row that is not ranked."""
     return row.label + _mark(row.results[0])
+
+
+def reference_names(table: Table) -> list[str]:
+    """What rows are measured by, `raw` first; the best of them that has no language model is marked."""
+    first = "raw" + f" {FAIR}" * (table.fair == "")
+    return [first, *(label + f" {FAIR}" * (label == table.fair) for label in table.references)]
 
 
 def _mark(result: Result) -> str:

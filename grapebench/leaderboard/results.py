@@ -57,8 +57,14 @@ class RewriterRecord(Part):
     """The registry's name of the code behind the card."""
     fingerprint: str
     """Hash of all that changes a rewrite: card, prompts, model weights, sampling."""
+    across_seeds: str | None = None
+    """Where each seed has weights of its own, one training a seed: hash of the card that they share, so that they make
+    one row; null where one fingerprint serves all seeds."""
     oracle: bool = False
     """It looks at the answer: shown apart, never ranked."""
+    language_model: bool | None = None
+    """Whether a generative model wrote any of what was searched, or a caption that it was made from; null where that
+    is not known, and in results from before this was recorded: see `references.uses_language_model`."""
     captioner: str | None = None
     """What put the reference images of composed queries into words; null where nothing did."""
     description: dict[str, Any] = {}

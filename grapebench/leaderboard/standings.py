@@ -17,7 +17,7 @@ from grapebench.evaluation.compare import goodness, outcomes, read_places
 from grapebench.evaluation.figures import part_weights, query_values
 from grapebench.evaluation.intervals import intervals
 from grapebench.evaluation.protocols import protocol_named
-from grapebench.leaderboard import artifacts
+from grapebench.leaderboard import artifacts, references
 from grapebench.leaderboard.board import Figure, Row, Table, Versus, main_figure, over_seeds
 from grapebench.leaderboard.results import PER_QUERY_FILE, Result
 
@@ -63,17 +63,18 @@ class _Queries:
 
 
 def stand(
-    tables: Sequence[Table], folders: Mapping[str, Path], references: Collection[str]
+    tables: Sequence[Table], folders: Mapping[str, Path], names: Collection[str]
 ) -> tuple[list[Table], list[UserError]]:
     """The tables with `rank`, `raw` and `against` of their rows filled in, and what is wrong with ranks that are there.
 
-    `folders` by result id is where the ranks lie; `references` are names of rewriters, whose ranked rows the others are
-    compared with. Everything is of the main figure and paired by query; a row of several seeds counts by their mean.
+    `folders` by result id is where the ranks lie. The others are compared with the best ranked row without a language
+    model, and with the ranked rows of the rewriters that bear one of the `names`. Everything is of the main figure and
+    paired by query; a row of several seeds counts by their mean.
     Intervals come from a bootstrap over clusters, whose draws all rows of a table share. A row of which a result came
     without ranks stays as it is.
     """
     problems: list[UserError] = []
-    return [_standing(table, folders, references, problems) for table in tables], problems
+    return [_standing(table, folders, names, problems) for table in tables], problems
 
 
 def _standing(table: Table, folders: Mapping[str, Path], names: Collection[str], problems: list[UserError]) -> Table:
@@ -89,15 +90,17 @@ def _standing(table: Table, folders: Mapping[str, Path], names: Collection[str],
     after = {place: _mean([known[result.id].after for result in rows[place].results]) for place in places}
     before = {place: _mean([known[result.id].before for result in rows[place].results]) for place in places}
 
-    chosen = (p for p in places if p < len(table.ranked) and rows[p].results[0].rewriter.name in names)
+    comparable = [place for place in places if place < len(table.ranked)]
+    fair = references.without_language_model(rows[place] for place in comparable)
+    chosen = [place for place in comparable if rows[place].results[0].rewriter.name in names or rows[place] is fair]
+    chosen.sort(key=lambda place: rows[place] is not fair)
     columns = {rows[place].label: _against(rows, place, known, after, queries) for place in chosen}
     columns = {label: column for label, column in columns.items() if column}
     for place, found in _tested(after, before, queries).items():
         raw = rows[place].raw
         rows[place] = replace(rows[place], raw=raw and replace(found, delta=raw.delta))
-    ranked = [place for place in places if place < len(table.ranked)]
-    standings = significance.ranks(queries.sums([after[place] for place in ranked])) if ranked else []
-    for place, rank in zip(ranked, standings, strict=True):
+    standings = significance.ranks(queries.sums([after[place] for place in comparable])) if comparable else []
+    for place, rank in zip(comparable, standings, strict=True):
         rows[place] = replace(rows[place], rank=rank)
     rows = [replace(row, against=tuple(c.get(place) for c in columns.values())) for place, row in enumerate(rows)]
     seen, oracles = len(table.ranked), len(table.ranked) + len(table.seen)
@@ -107,6 +110,7 @@ def _standing(table: Table, folders: Mapping[str, Path], names: Collection[str],
         seen=tuple(rows[seen:oracles]),
         oracles=tuple(rows[oracles:]),
         references=tuple(columns),
+        fair="" if fair is None else fair.label if fair.label in columns else None,
     )
 
 

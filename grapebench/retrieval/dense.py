@@ -54,7 +54,7 @@ def examine(table: Table, positives: Columns, *, top: int = 10) -> Examination:
 def subset_ranks(table: Table, positives: Columns, subsets: Columns) -> Ranking:
     """Rank of each row's best positive among the columns of its subset alone, by the same scores.
 
-    An image has one score, whatever it is listed with: 'rrf' does not count its ranks anew among the subset.
+    An image has one score, whatever it is listed with: fusion by rank does not count anew among the subset.
     """
     rows = table.shape[0]
     candidates, above, equal = (np.zeros(rows, np.int64) for _ in range(3))

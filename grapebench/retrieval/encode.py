@@ -17,7 +17,7 @@ from grapebench.errors import UserError
 from grapebench.files import sha256
 from grapebench.records import Fusion, Gallery, Retriever, Rewrite
 from grapebench.retrieval.ahead import WORKERS, ahead, batched
-from grapebench.retrieval.fused import Fused
+from grapebench.retrieval.fused import BY_RANK, Fused
 from grapebench.retrieval.store import EmbeddingStore
 
 Parts = Generator[tuple[int, np.ndarray], None, None]
@@ -138,8 +138,8 @@ def search_vectors(
 ) -> np.ndarray | Fused:
     """`query_vectors`; where the parts of any rewrite are not fused by their mean, the vectors of all parts.
 
-    Raises UserError as `query_vectors` does, and for weights that a fusion has no use for: 'rrf' takes those above 0,
-    'max' and 'best' weigh nothing.
+    Raises UserError as `query_vectors` does, and for weights that a fusion has no use for: 'rrf' and 'turns' take
+    those above 0, 'max' and 'best' weigh nothing.
     """
     texts = list(dict.fromkeys(text for rewrite in rewrites for text in rewrite.texts))
     images = list(dict.fromkeys(image for rewrite in rewrites for image in rewrite.images))
@@ -184,7 +184,7 @@ def _searched(
         return [_mean(name, found, weights)], (1.0,)
     if not all(0 < weight < math.inf for weight in weights):
         raise UserError(f"{name} is fused by {rewrite.fusion!r} and has a weight that is not above 0")
-    if rewrite.fusion != "rrf" and len(set(weights)) > 1:
+    if rewrite.fusion not in BY_RANK and len(set(weights)) > 1:
         raise UserError(f"{name} is fused by {rewrite.fusion!r}, which weighs nothing, and has different weights")
     return found, weights
 

@@ -20,6 +20,8 @@ from grapebench.retrieval.sweep import Columns, require_finite, slices
 
 RRF = 60
 """The constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)."""
+BY_RANK: tuple[Fusion, ...] = ("rrf", "turns")
+"""Fusions that look at the ranks of the parts, and at their weights."""
 BLOCK = 64 * 2**20
 """Bytes of one block of scores; a single query with all its parts may take more."""
 _STRIP = 8192
@@ -35,7 +37,7 @@ class Fused:
     counts: np.ndarray
     """`(queries,)`: how many parts each query has, at least one."""
     weights: np.ndarray
-    """`(parts,)` float64, above 0; only 'rrf' looks at them."""
+    """`(parts,)` float64, above 0; only those of `BY_RANK` look at them."""
     fusions: tuple[Fusion, ...]
     """One a query. That of a query with one part does not matter."""
 
@@ -49,9 +51,17 @@ class Fused:
 
     @cached_property
     def reciprocal(self) -> np.ndarray:
-        """`(queries,)` bool: those with several parts that are fused by rank."""
+        """`(queries,)` bool: those with several parts that are fused by reciprocal rank."""
+        return self._several("rrf")
+
+    @cached_property
+    def in_turns(self) -> np.ndarray:
+        """`(queries,)` bool: those with several parts that take turns."""
+        return self._several("turns")
+
+    def _several(self, wanted: Fusion) -> np.ndarray:
         return np.array(
-            [fusion == "rrf" and count > 1 for fusion, count in zip(self.fusions, self.counts, strict=True)], bool
+            [fusion == wanted and count > 1 for fusion, count in zip(self.fusions, self.counts, strict=True)], bool
         )
 
     def of(self, row: int) -> slice:
@@ -95,6 +105,7 @@ class Table(Protocol):
 class ImagesByQuery:
     """Rows are the queries, columns the gallery `(gallery, dimension)`.
 
+    'turns': minus the image's place in the list that the parts make in turns (see `_in_turns`), by ranks as in 'rrf'.
     'max': the highest cosine of the query's parts. 'rrf': the sum over the parts of weight / (60 + rank); the rank is
     pessimistic (1 + above + equal) and among the candidates, of which excluded images are none. Terms are added in
     float64 from the smallest to the largest: images with the same terms tie, in whichever parts they have them.
@@ -111,7 +122,8 @@ class ImagesByQuery:
 
     @property
     def dtype(self) -> type[np.floating]:
-        return np.float64 if self.queries.reciprocal.any() else np.float32
+        by_rank = self.queries.reciprocal.any() or self.queries.in_turns.any()
+        return np.float64 if by_rank else np.float32
 
     def blocks(self) -> Iterator[Block]:
         queries = self.queries
@@ -126,10 +138,11 @@ class ImagesByQuery:
             for row in range(rows.start, rows.stop):
                 out = np.zeros(0, np.int64) if self.excluded is None else self.excluded[row]
                 own = scores[row - rows.start]
-                if queries.reciprocal[row]:
+                if queries.reciprocal[row] or queries.in_turns[row]:
                     of = queries.of(row)
                     lines = every[of.start - parts.start : of.stop - parts.start]
-                    own[:] = _by_ranks(lines, queries.weights[of], out)
+                    fuse = _by_ranks if queries.reciprocal[row] else _in_turns
+                    own[:] = fuse(lines, queries.weights[of], out)
                 own[out] = -np.inf
             yield Block(rows, scores, nearest)
 
@@ -138,9 +151,10 @@ class ImagesByQuery:
 class QueriesByImage:
     """The way back: rows are images `(images, dimension)`, columns the queries.
 
-    By cosine a query is as near as its nearest part. Where any query is fused by rank, all parts of all queries stand
-    in one list for each image, with pessimistic ranks; a query fused by rank then scores the mean of 1 / (60 + rank)
-    over its parts, by their weights, and any other that of its nearest part.
+    By cosine a query is as near as its nearest part, and so is one whose parts take turns: here the image asks, there
+    is one list, and in it the first part is the nearest. Where any query is fused by reciprocal rank, all parts of all
+    queries stand in one list for each image, with pessimistic ranks; such a query then scores the mean of
+    1 / (60 + rank) over its parts, by their weights, and any other that of its nearest part.
     """
 
     images: np.ndarray
@@ -246,6 +260,47 @@ def _by_ranks(lines: np.ndarray, weights: np.ndarray, out: np.ndarray) -> np.nda
     scores = np.zeros(lines.shape[1])
     scores[kept] = _sum([weight / (RRF + _ranks(line[kept])) for weight, line in zip(weights, lines, strict=True)])
     return scores
+
+
+def _in_turns(lines: np.ndarray, weights: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Minus the places `(columns,)` in the list that parts make in turns, from the cosines `(parts, columns)`.
+
+    In turn r each part votes, with its weight, for the image at rank r of its own. What is not listed yet is, by its
+    votes of this turn, then in the order of the first part that voted for it. Equal scores of a part share the rank of
+    the last of them, and images with nothing to tell them apart share a place. Of columns that are out they mean
+    nothing.
+    """
+    kept = np.ones(lines.shape[1], bool)
+    kept[out] = False
+    scores = np.zeros(lines.shape[1])
+    if kept.any():
+        scores[kept] = -places_in_turns(np.stack([_ranks(line[kept]) for line in lines]), weights)
+    return scores
+
+
+def places_in_turns(ranks: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The places `(columns,)` that come of the ranks `(parts, columns)`."""
+    return places(turn_keys(ranks, weights))
+
+
+def turn_keys(ranks: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What the list is ordered by, `(3, columns)`, smaller first: turn, minus the votes in it, and first voter."""
+    turn = ranks.min(axis=0)
+    voting = ranks == turn
+    votes = _sum(np.where(voting, weights[:, None], 0.0))
+    return np.stack([turn, -votes, voting.argmax(axis=0)])
+
+
+def places(keys: np.ndarray) -> np.ndarray:
+    """1 + how many columns have a smaller key, `(columns,)`, by keys `(rows, columns)` of which the first row counts
+    most."""
+    order = np.lexsort(keys[::-1])
+    ordered = keys[:, order]
+    first = np.arange(len(order))
+    first[1:][(ordered[:, 1:] == ordered[:, :-1]).all(axis=0)] = 0
+    found = np.empty(len(order), np.int64)
+    found[order] = 1 + np.maximum.accumulate(first)
+    return found
 
 
 def _sum(terms: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:

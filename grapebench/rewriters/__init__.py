@@ -6,13 +6,15 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
 from grapebench import source_code
-from grapebench.cards import RewriterCard
+from grapebench.cards import SEED, WEIGHTS, RewriterCard
 from grapebench.datasets.seen import Seen, seen_of, together
 from grapebench.errors import UserError
+from grapebench.files import sha256_json
 from grapebench.records import Query, Rewrite, Rewriter
 from grapebench.rewriters.prompts import Prompt
 from grapebench.rewriters.prompts import load as load_prompt
@@ -36,6 +38,11 @@ class LoadedRewriter:
     captioner: str | None = None
     """What puts the reference image of composed queries into words; None where nothing needs it."""
     oracle: bool = False
+    across_seeds: str | None = None
+    """Where each seed has weights of its own: a hash of the card that the seeds share. None where `fingerprint` is the
+    same whatever the seed."""
+    language_model: bool | None = None
+    """Whether a generative model writes any of what is searched; None where its class does not say."""
     sampled: bool = True
     """Whether answers depend on the seed and the query's id; where nothing is known they may."""
     stored: bool = True
@@ -76,6 +83,10 @@ def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = N
     card = card.in_suite(setup.suite)
     if card.tasks:
         card = card.for_task(_task_name(setup))
+    of_all_seeds = card
+    if card.by_seed:
+        _check_seed(card, path, setup)
+        card = card.for_seed(setup.seed)
     setup = replace(setup, base=path.parent)
     mechanism = registry.resolve("rewriters", card.mechanism, path.parent)
     values = {**card.settings, **(changes or {})}
@@ -86,7 +97,12 @@ def open_rewriter(spec: str, setup: Setup, changes: Mapping[str, Any] | None = N
     told = {"mechanism": card.mechanism, "card_sha256": found.sha256, "settings": values}
     file = registry.source_file(card.mechanism, path.parent)
     loaded = _loaded(card.name, made, card, told, setup, prompt, file)
-    return replace(loaded, seen=together(seen, loaded.seen))
+    across_seeds = None
+    if of_all_seeds.by_seed:
+        shared = {key: value for key, value in loaded.description.items() if key in ("generation", "answers")}
+        given = [card.mechanism, of_all_seeds.settings, dict(changes or {}), prompt.sha256 if prompt else None, shared]
+        across_seeds = sha256_json(given)
+    return replace(loaded, seen=together(seen, loaded.seen), across_seeds=across_seeds)
 
 
 def _loaded(
@@ -104,6 +120,9 @@ def _loaded(
     if asked_as and not source_code.own_word(made, "asked_as"):
         # A class of the user's that inherits from one here: what it changes is in its source.
         asked_as = source_code.of_source(type(made), given, file, asked_as)
+    model = getattr(made, "language_model", None)
+    if model is not None and not isinstance(model, bool):
+        raise UserError(f"{name}: language_model must be True or False, not {model!r}")
     description = {"name": name, **told, **getattr(made, "description", {}), "fingerprint": fingerprint}
     return LoadedRewriter(
         name=name,
@@ -113,6 +132,7 @@ def _loaded(
         description=description,
         captioner=_captioner(card, setup),
         oracle=(card is not None and card.oracle) or bool(getattr(made, "oracle", False)),
+        language_model=model,
         sampled=bool(getattr(made, "sampled", True)),
         stored=bool(getattr(made, "stored", True)),
         seen=getattr(made, "seen", None),
@@ -147,6 +167,25 @@ def _check_fit(card: RewriterCard, path: Path, setup: Setup) -> None:
     if card.tasks and (task := _task_name(setup)) not in card.tasks:
         told = f"not {task}" if task else "and was not told which task"
         raise UserError(f"rewriter {card.name!r} is for the tasks {', '.join(card.tasks)}, {told}", file=path)
+
+
+def _check_seed(card: RewriterCard, path: Path, setup: Setup) -> None:
+    """UserError where the card has no weights of the run's seed."""
+    for key in WEIGHTS:
+        named = str(card.settings.get(key, ""))
+        before, found, after = str(path.parent / Path(named).expanduser()).partition(SEED)
+        if not found:
+            continue
+        places = [place[len(before) : len(place) - len(after)] for place in glob(f"{escape(before)}*{escape(after)}")]
+        seeds = sorted(int(place) for place in places if place.isdecimal())
+        if setup.seed not in seeds:
+            for_task = f" for {_task_name(setup)}" if setup.task else ""
+            raise UserError(
+                f"rewriter {card.name!r} has no weights of seed {setup.seed}{for_task}, only of: "
+                + (", ".join(map(str, seeds)) or "none"),
+                file=path,
+                fix=f"say --seed {seeds[0]}" if seeds else f"put them where {key!r} says: {named}",
+            )
 
 
 def _task_name(setup: Setup) -> str:

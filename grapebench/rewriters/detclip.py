@@ -40,6 +40,7 @@ class Glosses:
     Only English queries have English nouns; others, and texts that fill the window by themselves, stay as they are.
     """
 
+    language_model = False
     sampled = False
     stored = False
 

@@ -19,6 +19,7 @@ class Feedback:
     among the k.
     """
 
+    language_model = False
     sampled = False
     stored = False
 

@@ -16,6 +16,7 @@ from grapebench.rewriters.setup import Setup
 class Identity:
     """Searches the query's own text, its reference image, or the sum of both."""
 
+    language_model = False
     sampled = False
     stored = False
 

@@ -19,6 +19,7 @@ FILE = "oracle.jsonl"
 class Oracle:
     """Answers with the caption of each query's first positive, read from `oracle.jsonl` beside the dataset."""
 
+    language_model = False
     sampled = False
     stored = False
 

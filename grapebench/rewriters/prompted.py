@@ -33,6 +33,7 @@ class Prompted:
     """'module:class'"""
     Settings = BothSettings()
 
+    language_model = True
     stored = True
 
     def __init__(self, settings: Any, setup: Setup, prompt: Prompt | None) -> None:

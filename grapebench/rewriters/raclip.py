@@ -27,6 +27,7 @@ class Augmented:
     module that is trained; here the pairs enrich the query's vector, with one fixed weight and nothing trained.
     """
 
+    language_model = False
     sampled = False
     stored = False
 

@@ -17,6 +17,7 @@ from grapebench.rewriters.window import PIECE, Fits, fitting
 class Truncate:
     """Keeps the longest beginning, or end, of whole words that fits the retriever's window."""
 
+    language_model = False
     sampled = False
     stored = False
 

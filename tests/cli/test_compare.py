@@ -57,6 +57,12 @@ def test_results_by_name_and_by_id_are_the_same(run: Run, capsys: pytest.Capture
     for key, figure in one["figures"].items():
         assert (figure["baseline"], figure["value"]) == (raw["metrics"][key], strip["metrics"][key])
         assert [figure["delta"], figure["low"], figure["high"]] == strip["deltas"][key], "Raw is the raw query"
+    beside = {row["rewriter"]: row for row in found["references"]["rows"]}
+    assert found["references"]["figure"] == "R@10" and list(beside) == ["strip-prefix", "raw"]
+    (to,) = beside["strip-prefix"]["to"]
+    change = one["figures"]["R@10"]
+    assert (to["rewriter"], to["without_language_model"]) == (None, True), "of the two it is not known"
+    assert [to[key] for key in ("delta", "low", "high")] == [change[key] for key in ("delta", "low", "high")]
     assert one["figures"]["R@1"]["p"] < 0.001 and set(one["figures"]) >= {"R@1", "R@5", "R@10", "i2t_R@1"}
 
 
@@ -129,3 +135,22 @@ def test_it_is_drawn(run: Run, place: Path, capsys: pytest.CaptureFixture[str]) 
         captured = capsys.readouterr()
         assert said in captured.err and not captured.out
     assert not (place / "none.png").exists()
+
+
+def test_the_best_without_a_language_model_stands_beside_what_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the published results of CIRR: it is `text-image-sum`, though nobody named it."""
+    assert main(["compare", "--task", "cirr", "llm", "grape", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = {row["rewriter"]: row for row in found["references"]["rows"]}
+    assert set(rows) == {"grape", "llm", "text-image-sum"}
+    to = {one["rewriter"]: one for one in rows["grape"]["to"]}
+    assert list(to) == [None, "text-image-sum", "llm"]
+    assert [one["without_language_model"] for one in to.values()] == [False, True, False]
+    assert main(["compare", "--task", "cirr", "text-image-sum", "grape", "--json"]) == 0
+    (named,) = json.loads(capsys.readouterr().out)["comparisons"]
+    fair, change = to["text-image-sum"], named["figures"]["R@10"]
+    for key in ("delta", "low", "high"):
+        assert fair[key] == pytest.approx(change[key], abs=1e-9), "the same as where it is named"
+    assert main(["compare", "--task", "cirr", "llm", "grape"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "to raw to text-image-sum ‡ to llm" in text and "‡: the best without a language model" in text

@@ -93,9 +93,15 @@ def test_images_that_were_seen_are_refused_or_told(
     assert main([*asked, "-k", "2"]) == 2
     assert "trained has seen words train, which holds 1 of the 24 images" in capsys.readouterr().err
     assert main([*asked, "-k", "2", "--allow-seen", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["seen"] == {"images": 1, "gallery": 24, "sources": ["words train"]}
+    told = json.loads(capsys.readouterr().out)
+    assert told["seen"] == {"images": 1, "gallery": 24, "sources": ["words train"]} and told["contaminated"] is True
     assert main([*asked, "-k", "2", "--allow-seen"]) == 0
-    assert "trained had seen 1 of the 24 images (words train)." in " ".join(capsys.readouterr().out.split())
+    text = " ".join(capsys.readouterr().out.split())
+    assert "seed 0 · † contaminated" in text
+    assert "† contaminated: trained had seen 1 of the 24 images (words train)." in text
+    asked[asked.index("--rewriter") + 1] = "sampler.py:Sampler"
+    assert main([*asked, "-k", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["contaminated"] is False
 
 
 def test_bad_input(

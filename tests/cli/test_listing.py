@@ -6,6 +6,7 @@ import pytest
 
 from grapebench import catalog
 from grapebench.cli.main import main
+from grapebench.datasets import load_task
 
 NAMES = {
     "tasks": catalog.task_names,
@@ -44,3 +45,28 @@ def test_json_of_a_task_holds_its_sizes(capsys: pytest.CaptureFixture[str]) -> N
     main(["tasks", "--json"])
     cirr = next(card for line in capsys.readouterr().out.splitlines() if (card := json.loads(line))["name"] == "cirr")
     assert cirr["mini"]["splits"][cirr["mini"]["default_split"]]["images"] > 0
+
+
+def test_rewriters_for_some_tasks_and_languages_of_the_miniature_are_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["rewriters"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.split()}
+    for name in ("grape", "raqo"):
+        assert "5 tasks" in lines[name] and " all " not in lines[name]
+    assert " all " in lines["llm"]
+    assert main(["tasks"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("xm3600 ")]
+    assert "36 (mini: 11)" in line
+
+
+def test_the_languages_of_the_miniature_are_those_of_its_queries() -> None:
+    card = catalog.task_card("xm3600").card
+    assert card.mini is not None
+    assert set(card.mini.languages) == {query.language for query in load_task(card, "mini", None, None).queries}
+    for name in catalog.task_names():
+        other = catalog.task_card(name).card
+        if other.mini is not None and not other.mini.languages:
+            found = {query.language for query in load_task(other, "mini", None, None).queries}
+            assert found == set(other.languages), name

@@ -19,7 +19,7 @@ from grapebench.retrieval.fused import Fused
 from grapebench.retrieval.searcher import Searcher
 from tests.evaluation.world import Strip, by_shape, go, graded, loaded, unlabelled, vectors
 
-FUSIONS = ("mean", "max", "rrf", "best")
+FUSIONS = ("mean", "max", "rrf", "turns", "best")
 Make = Callable[[Query], Rewrite]
 
 
@@ -72,7 +72,14 @@ def test_ranks_of_a_run_agree_with_a_plain_computation(task: Task, fusion: str) 
             assert found["rank"][row] == ranks[:, row].min()
             continue
         mean = parts.sum(axis=0) / np.linalg.norm(parts.sum(axis=0))
-        scores = {"mean": mean @ images.T, "max": lines.max(axis=0), "rrf": (1 / (60 + ranks)).sum(axis=0)}[fusion]
+        turn = ranks.min(axis=0)
+        votes, first = (ranks == turn).sum(axis=0), (ranks == turn).argmax(axis=0)
+        scores = {
+            "mean": mean @ images.T,
+            "max": lines.max(axis=0),
+            "rrf": (1 / (60 + ranks)).sum(axis=0),
+            "turns": -100.0 * turn + votes - first / 10,
+        }[fusion]
         assert found["rank"][row] == np.count_nonzero(scores >= scores[row])
 
 
@@ -81,7 +88,7 @@ def test_one_part_is_a_single_vector_by_any_fusion(task: Task, fusion: str) -> N
     assert run_with(task, fusion, texts=1) == run_with(task, "mean", texts=1)
 
 
-@pytest.mark.parametrize("fusion", ["max", "rrf"])
+@pytest.mark.parametrize("fusion", ["max", "rrf", "turns"])
 def test_the_run_file_of_fused_queries_scores_the_same(task: Task, composed: Task, fusion: str) -> None:
     multilingual = dataclasses.replace(task, protocol="multilingual")
     by_category = [by_shape(task.root, protocol) for protocol in ("categories", "category-map")]
@@ -112,7 +119,7 @@ def test_the_best_part_stands_for_the_query_in_everything(composed: Task) -> Non
     assert settled(composed.gallery, queries, chosen, images) is chosen
 
 
-@pytest.mark.parametrize("fusion", ["max", "rrf"])
+@pytest.mark.parametrize("fusion", ["max", "rrf", "turns"])
 @pytest.mark.parametrize("protocol", ["retrieval", "multilingual", "category-map"])
 def test_the_way_back_of_single_parts_is_that_of_plain_vectors(task: Task, fusion: str, protocol: str) -> None:
     one = by_shape(task.root, protocol) if protocol == "category-map" else task

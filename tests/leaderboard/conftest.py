@@ -52,6 +52,7 @@ def make_result() -> Make:
         protocol: str = "composed",
         seed: int = 0,
         oracle: bool = False,
+        language_model: bool | None = True,
         fingerprint: str = "f" * 64,
         weights: str = "a" * 64,
         more: dict[str, float] | None = None,
@@ -86,7 +87,12 @@ def make_result() -> Make:
                 name="mini-clip", fingerprint=weights, description={"weights_sha256": weights}
             ),
             "rewriter": RewriterRecord(
-                name=rewriter, title=f"The {rewriter}", mechanism="lm", fingerprint=fingerprint, oracle=oracle
+                name=rewriter,
+                title=f"The {rewriter}",
+                mechanism="Mine" if language_model is None else "lm",
+                fingerprint=fingerprint,
+                oracle=oracle,
+                language_model=language_model,
             ),
             "queries": 1000,
             "clusters": 500,

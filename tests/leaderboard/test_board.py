@@ -44,7 +44,7 @@ def results(make_result: Any) -> list[Any]:
     categories = {"task": "cvlue", "protocol": "categories", "split": "test", "groups": GROUPS}
     seen = Seen(images=900, gallery=990, sources=["cvlue train", "flickr30k_karpathy"])
     return [
-        make_result("identity", 0.4),
+        make_result("identity", 0.4, language_model=False),
         make_result("llm", 0.53, seed=0),
         make_result("llm", 0.55, seed=1),
         make_result("oracle", 0.9, oracle=True),
@@ -401,3 +401,26 @@ def test_notes_explain_the_marks_that_occur(results: list[Any]) -> None:
 def test_results_without_labels_are_listed_with_the_reason(make_result: Any) -> None:
     text = printed(render.results([make_result(labelled=False)]))
     assert "llm" in text and "labels of this split are not public" in text and "R@10" not in text
+
+
+def by_seed(make_result: Any, r10: float, seed: int, weights: str) -> Any:
+    result = make_result("grape", r10, seed=seed, fingerprint=weights * 64)
+    return result.model_copy(update={"rewriter": result.rewriter.model_copy(update={"across_seeds": "a" * 64})})
+
+
+def test_seeds_that_have_weights_of_their_own_are_one_row(make_result: Any) -> None:
+    trained = [by_seed(make_result, r10, seed, weights) for seed, (r10, weights) in enumerate([(0.6, "0"), (0.8, "1")])]
+    (table,) = board.tables([*trained, make_result("llm", 0.5)])
+    assert [(row.label, row.seeds) for row in table.ranked] == [("grape", (0, 1)), ("llm", (0,))]
+    assert table.ranked[0].figures["R@10"].value == pytest.approx(0.7)
+    assert table.ranked[0].figures["R@10"].spread == pytest.approx(0.2 / 2**0.5)
+
+
+def test_two_trainings_with_one_seed_are_never_one_row(make_result: Any) -> None:
+    trained = [by_seed(make_result, 0.6, 0, "0"), by_seed(make_result, 0.7, 1, "1"), by_seed(make_result, 0.8, 1, "2")]
+    (table,) = board.tables(trained)
+    assert [(row.label, row.seeds) for row in table.ranked] == [
+        ("grape (22222222)", (1,)),
+        ("grape (11111111)", (1,)),
+        ("grape (00000000)", (0,)),
+    ]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from grapebench.cards import SuiteCard, TaskCard
 from grapebench.leaderboard import board
-from grapebench.leaderboard.board import Overall
+from grapebench.leaderboard.board import Figure, Overall, Versus
 from grapebench.leaderboard.overall import overall
 from grapebench.leaderboard.results import Seen
 from grapebench.leaderboard.site import grids
@@ -49,6 +50,29 @@ def test_each_task_counts_the_same(make_result: Any) -> None:
     assert found.ranked[0].spent.ms == 2.0 and found.ranked[0].spent.read == pytest.approx(0.1)
 
 
+def test_the_fair_gain_is_a_mean_over_each_tasks_own_reference(make_result: Any) -> None:
+    one, two = board.tables(
+        [
+            made(make_result, "llm", "one", 0.5),
+            made(make_result, "llm", "two", 0.9),
+            made(make_result, "sum", "one", 0.4, language_model=False),
+            made(make_result, "sum", "two", 0.6, language_model=False),
+        ]
+    )
+    assert overall([one, two], CARDS)[0].ranked[0].fair is None, "not known without ranks"
+    ahead, behind = Versus(Figure(0.1)), (None,)
+    rows = {"llm": (ahead,), "sum": behind}
+    one = replace(
+        one, fair="sum", references=("sum",), ranked=tuple(replace(r, against=rows[r.label]) for r in one.ranked)
+    )
+    two = replace(two, fair="")
+    (found,) = overall([one, two], CARDS)
+    assert {total.label: total.fair for total in found.ranked} == {
+        "llm": pytest.approx((0.1 + 0.5) / 2),
+        "sum": pytest.approx((0.0 + 0.2) / 2),
+    }, "on two the raw text is the reference, and Δ to it what the results say"
+
+
 def test_who_lacks_a_task_is_not_ranked_and_says_so(make_result: Any) -> None:
     seen = Seen(images=3, gallery=990, sources=["one train"])
     found = over(
@@ -66,7 +90,9 @@ def test_who_lacks_a_task_is_not_ranked_and_says_so(make_result: Any) -> None:
     grid = grids.overall_grid(found)
     shown = {line.label: [cell.text for cell in line.cells] for group in grid.groups for line in group.lines}
     assert shown["llm"][0] == "40.0" and shown["oracle"][0] == "100.0"
-    assert shown["some"] == ["–", "–", "–", "90.0", "90.0", "–", "2 of 3", "–", "–"], "a mean over some would mislead"
+    assert shown["some"] == ["–", "–", "–", "–", "90.0", "90.0", "–", "2 of 3", "–", "–"], (
+        "a mean over some would mislead"
+    )
 
 
 def test_only_what_the_card_asks_for_takes_part(make_result: Any) -> None:

@@ -10,6 +10,7 @@ from grapebench.evaluation.compare import read_queries
 from grapebench.evaluation.figures import difference_intervals
 from grapebench.evaluation.significance import paired_p
 from grapebench.leaderboard import artifacts, board
+from grapebench.leaderboard.results import Seen
 from grapebench.leaderboard.standings import stand
 
 
@@ -99,6 +100,49 @@ def test_two_references_are_two_columns(saved: Any) -> None:
     table, rows = rows_of(saved, "plain", "better")
     assert table.references == ("better", "plain"), "in the order of the rows"
     assert [round(one.delta.value, 6) for one in rows["best"].against if one] == [0.2, 0.4]
+
+
+def test_the_fair_reference_is_the_best_row_without_a_language_model(saved: Any) -> None:
+    for name, value, model in (
+        ("trained", 0.9, True),
+        ("unknown", 0.8, None),
+        ("sum", 0.7, False),
+        ("image", 0.6, False),
+        ("llm", 0.5, True),
+    ):
+        saved(name, value, language_model=model)
+    saved("oracle", 0.95, language_model=False, oracle=True)
+    saved("trainer", 0.97, language_model=False, seen=Seen(images=1, gallery=2, sources=["cirr train"]))
+    table, rows = rows_of(saved, "llm")
+    assert table.fair == "sum", "an oracle, what had seen the images, and what is not known are no reference"
+    assert table.references == ("sum", "llm"), "the fair one first"
+    for label, gain in (("trained", 0.2), ("image", -0.1), ("llm", -0.2), ("oracle", 0.25)):
+        assert table.fairly(rows[label]) is rows[label].against[0]
+        assert rows[label].against[0].delta.value == pytest.approx(gain)
+    assert table.fairly(rows["sum"]) is None
+
+
+def test_a_fair_reference_counts_by_the_mean_over_its_seeds(saved: Any) -> None:
+    for seed, (low, high) in enumerate([(0.5, 0.6), (0.7, 0.62)]):
+        saved("spread", low, seed=seed, language_model=False)
+        saved("steady", high, seed=seed, language_model=False)
+    saved("trained", 0.9)
+    table, rows = rows_of(saved)
+    assert table.fair == "steady" and table.references == ("steady",), "0.61 against 0.60, though 0.7 is the best seed"
+    assert rows["trained"].against[0].delta.value == pytest.approx(0.29)
+
+
+def test_where_nothing_without_a_language_model_beats_the_raw_text_that_is_the_reference(saved: Any) -> None:
+    saved("trained", 0.9)
+    saved("worse", 0.3, language_model=False, metrics_before={"R@10": 0.3})
+    table, rows = rows_of(saved)
+    assert table.fair == "" and table.references == () and table.fairly(rows["trained"]) is rows["trained"].raw
+
+
+def test_a_table_without_ranks_has_no_fair_reference(saved: Any) -> None:
+    saved("sum", 0.7, ranks=False, language_model=False)
+    table, rows = rows_of(saved)
+    assert table.fair is None and table.fairly(rows["sum"]) is None
 
 
 def test_ranks_that_cannot_be_used_are_named(saved: Any, write_ranks: Any) -> None:

@@ -33,7 +33,7 @@ def arrays(lists: list[list[int]]) -> list[np.ndarray]:
 
 @st.composite
 def problems(
-    draw: st.DrawFn, fusions: tuple[Fusion, ...] = ("max", "rrf")
+    draw: st.DrawFn, fusions: tuple[Fusion, ...] = ("max", "rrf", "turns")
 ) -> tuple[Fused, np.ndarray, list[list[int]], list[list[int]]]:
     """Queries of one to four parts, a gallery with equal rows, several positives and excluded images."""
     queries, gallery, dimension = draw(st.integers(1, 4)), draw(st.integers(1, 30)), draw(st.integers(1, 3))
@@ -63,17 +63,31 @@ def plain_scores(queries: Fused, gallery: np.ndarray, excluded: list[list[int]])
             found.append({image: max(cosine[p, image] for p in own) for image in kept})
             continue
         scores = {}
+        ranks = {key: sum(cosine[key[0], other] >= score for other in kept) for key, score in cosine.items()}
+        if fusion == "turns":
+            found.append({image: -place for image, place in in_turns(own, kept, ranks, queries.weights).items()})
+            continue
         for image in kept:
-            terms = []
-            for p in own:
-                above = sum(cosine[p, other] > cosine[p, image] for other in kept if other != image)
-                equal = sum(cosine[p, other] == cosine[p, image] for other in kept if other != image)
-                terms.append(float(queries.weights[p]) / (60 + 1 + above + equal))
+            terms = [float(queries.weights[p]) / (60 + ranks[p, image]) for p in own]
             total = 0.0
             for term in sorted(terms):
                 total += term
             scores[image] = total
         found.append(scores)
+    return found
+
+
+def in_turns(own: range, kept: list[int], ranks: dict[tuple[int, int], int], weights: np.ndarray) -> dict[int, float]:
+    """The place of each image, by going from turn to turn."""
+    found: dict[int, float] = {}
+    for turn in range(1, len(kept) + 1):
+        new = {}
+        for image in kept:
+            voters = [p for p in own if ranks[p, image] == turn]
+            if voters and image not in found:
+                new[image] = (-sum(float(weights[p]) for p in voters), voters[0])
+        before = len(found)
+        found |= {image: 1.0 + before + sum(other < new[image] for other in new.values()) for image in new}
     return found
 
 
@@ -278,3 +292,44 @@ def test_an_empty_gallery_and_no_queries() -> None:
     empty = Fused(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros(0), ())
     assert dense.examine(ImagesByQuery(empty, np.ones((3, 2), np.float32)), []).ranking.rank.shape == (0,)
     assert dense.top_k(QueriesByImage(np.ones((3, 2), np.float32), empty), 5)[0].shape == (3, 0)
+
+
+def listed(orders: list[str], weights: list[float], excluded: str = "") -> str:
+    """The list that parts with these orders of the images a, b, c, … make in turns."""
+    names = sorted(orders[0])
+    gallery = np.eye(len(names), dtype=np.float32)
+    parts = np.array([[len(names) - order.index(name) for name in names] for order in orders], np.float32)
+    queries = Fused(parts, np.array([len(orders)]), np.array(weights), ("turns",))
+    table = ImagesByQuery(queries, gallery, [np.array([names.index(name) for name in excluded], np.int64)])
+    (columns,), (scores,) = dense.top_k(table, len(names))
+    kept = [column for column in columns.tolist() if column >= 0]
+    assert scores[: len(kept)].tolist() == [-1.0 - place for place in range(len(kept))], "minus the place"
+    return "".join(names[column] for column in kept)
+
+
+def test_parts_take_turns_and_skip_what_is_listed() -> None:
+    # Turn 1: a, c. Turn 2: b; a is listed. Turn 3: c is listed, d. Then nothing is new.
+    assert listed(["abcd", "cadb"], [1, 1]) == "acbd"
+    assert listed(["cadb", "abcd"], [1, 1]) == "cabd", "in the order of the parts"
+
+
+def test_votes_of_a_turn_come_before_the_order_of_the_parts() -> None:
+    assert listed(["abcd", "badc", "bcad"], [1, 1, 1]) == "bacd", "two for b, one for a; then c, d by the parts"
+    assert listed(["abcd", "bacd"], [1, 2]) == "bacd", "a text that was given twice has two votes"
+
+
+def test_what_is_excluded_takes_no_turn() -> None:
+    assert listed(["abcd", "badc"], [1, 1], excluded="a") == "bcd"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_without_ties_it_is_round_robin(data: st.DataObject) -> None:
+    """Against the list itself, made by hand: every part names its next image, and what was named is skipped."""
+    names = "abcdefgh"[: data.draw(st.integers(1, 8))]
+    orders = ["".join(data.draw(st.permutations(names))) for _ in range(data.draw(st.integers(2, 4)))]
+    expected: list[str] = []
+    for turn in zip(*orders, strict=True):
+        for name in sorted(dict.fromkeys(turn), key=lambda name: -turn.count(name)):
+            expected += [name] if name not in expected else []
+    assert listed(orders, [1.0] * len(orders)) == "".join(expected)

@@ -87,8 +87,7 @@ def board_grid(table: Table) -> Grid:
     columns = [
         Column("Rank", "1 + the number of rewriters that are better beyond chance: equal ranks cannot be told apart"),
         *(Column(render.figure_name(key), "percent, with its 95 % interval over clusters") for key in table.keys),
-        Column(f"Δ {main} to raw", "points over searching the raw query text, paired by query"),
-        *(Column(f"Δ {main} to {label}", "points over that row, paired by query") for label in table.references),
+        *(Column(f"Δ {main} to {name}", about) for name, about in _references(table)),
         Column(
             "Win / tie / loss", "queries whose right image stands higher, the same, or lower than with the raw text"
         ),
@@ -106,6 +105,15 @@ def board_grid(table: Table) -> Grid:
     ]
     caption = f"{table.first.task}: {table.first.split}, protocol {table.first.protocol}"
     return Grid(caption, "Rewriter", tuple(columns), tuple(groups), linked=True)
+
+
+def _references(table: Table) -> list[tuple[str, str]]:
+    """What rows are measured by, each with a sentence."""
+    raw, *others = render.reference_names(table)
+    told = [(raw, "points over searching the raw query text, paired by query")]
+    told += [(name, "points over that row, paired by query") for name in others]
+    best = "; without a language model nothing is better: the fair reference"
+    return [(name, about + best * name.endswith(render.FAIR)) for name, about in told]
 
 
 def _board_line(table: Table, row: Row) -> Line:
@@ -173,6 +181,7 @@ def overall_grid(overall: Overall) -> Grid:
     columns = [
         Column("Mean R@10", "the mean over the tasks, each counting the same"),
         Column("Mean Δ to raw", "points over searching the raw query text"),
+        Column(f"Mean Δ to {render.FAIR}", "points over each task's best row without a language model"),
         Column("Mean rank", "of the ranks in the tasks' tables"),
         *(Column(task, "R@10 of the task") for task in overall.tasks),
         Column("Tasks", "how many of the tasks it has"),
@@ -197,7 +206,7 @@ def _total_line(overall: Overall, total: Total, count: int) -> Line:
     figures = [NONE if row is None else _figure(row.figures.get("R@10")) for row in rows]
     whole = [
         Cell(f"{100 * total.figure:.1f}", sort=total.figure),
-        NONE if total.delta is None else Cell(render.difference(Figure(total.delta)), sort=total.delta),
+        *(NONE if one is None else Cell(render.difference(Figure(one)), sort=one) for one in (total.delta, total.fair)),
         NONE if total.rank is None else Cell(f"{total.rank:.1f}", sort=total.rank),
     ]
     spent = _spent(total.spent)

@@ -25,7 +25,7 @@ from grapebench.leaderboard.verification import recount, slack
 from grapebench.leaderboard.verification.findings import Findings, compare, plain, some
 from grapebench.leaderboard.verification.tables import BEFORE, STEP, Table, Tables
 from grapebench.records import Query, Retriever, Task
-from grapebench.retrieval.fused import Fused
+from grapebench.retrieval.fused import BY_RANK, Fused
 from grapebench.retrieval.store import EmbeddingStore
 
 _FIELDS = ("metrics", "metrics_before", "intervals", "deltas", "inflation")
@@ -154,7 +154,7 @@ class _Comparison:
         query, gallery = self.queries[row], self.task.gallery
         name = column.removesuffix(BEFORE)
         kept = np.ones(len(gallery), bool)
-        if name.startswith("subset_") and not (isinstance(vectors, Fused) and vectors.fusions[row] == "rrf"):
+        if name.startswith("subset_") and not (isinstance(vectors, Fused) and vectors.fusions[row] in BY_RANK):
             kept[:] = False
             kept[[gallery.index[image] for image in query.subset]] = True
         kept[[gallery.index[image] for image in query.excluded]] = False

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from grapebench.evaluation import metrics
-from grapebench.retrieval.fused import RRF, Fused
+from grapebench.retrieval.fused import RRF, Fused, places, turn_keys
 
 FP32 = 1e-5
 """Of a cosine, encoded in fp32 on a CPU."""
@@ -66,6 +66,8 @@ def bands(vectors: np.ndarray | Fused, row: int, images: np.ndarray, kept: np.nd
     cosines = parts.astype(np.float64) @ images[kept].astype(np.float64).T
     if fusion == "rrf" and len(parts) > 1:
         yield _by_ranks(cosines, weights, slack)
+    elif fusion == "turns" and len(parts) > 1:
+        yield _in_turns(cosines, weights, slack)
     elif fusion == "best":
         for line in cosines:
             yield Band(line - slack, line + slack)
@@ -76,16 +78,39 @@ def bands(vectors: np.ndarray | Fused, row: int, images: np.ndarray, kept: np.nd
 
 def _by_ranks(cosines: np.ndarray, weights: np.ndarray, slack: float) -> Band:
     """Reciprocal rank fusion, each image's rank in each part lying between two."""
-    low, high = np.zeros(cosines.shape[1]), np.zeros(cosines.shape[1])
-    for weight, line in zip(weights, cosines, strict=True):
-        ascending = np.sort(line)
-        # Two images may change places when both move towards each other.
-        worst = len(line) - np.searchsorted(ascending, line - 2 * slack, side="left")
-        best = 1 + len(line) - np.searchsorted(ascending, line + 2 * slack, side="right")
-        low += weight / (RRF + worst)
-        high += weight / (RRF + best)
+    best, worst = _ranks(cosines, slack)
+    low, high = (weights @ (1 / (RRF + ranks)) for ranks in (worst, best))
     rounding = 1e-12  # terms are added in another order here
     return Band(low - rounding, high + rounding)
+
+
+def _in_turns(cosines: np.ndarray, weights: np.ndarray, slack: float) -> Band:
+    """Parts that take turns: minus the places, of images that may be listed in another turn as far as that allows."""
+    best, worst = _ranks(cosines, slack)
+    exact = turn_keys(worst, weights)
+    certain = (best == worst).all(axis=0)
+    ends = np.array([[-np.inf], [-1.0]]), np.array([[np.inf], [float(len(weights))]])
+    earliest, latest = (
+        np.where(certain, exact, np.vstack([ranks.min(axis=0), np.broadcast_to(end, (2, len(certain)))]))
+        for ranks, end in zip((best, worst), ends, strict=True)
+    )
+    order = places(np.hstack([earliest, latest]))
+    first, last = order[: len(certain)], order[len(certain) :]
+    # Before an image stands what is surely listed earlier, and at most all that may be.
+    surely = np.searchsorted(np.sort(last), first, side="left")
+    maybe = np.searchsorted(np.sort(first), last, side="left") - (first < last)
+    return Band(-1.0 - maybe, -1.0 - surely)
+
+
+def _ranks(cosines: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray]:
+    """The best and the worst rank that each image may have in each part, `(parts, candidates)` both."""
+    best, worst = [], []
+    for line in cosines:
+        ascending = np.sort(line)
+        # Two images may change places when both move towards each other.
+        worst.append(len(line) - np.searchsorted(ascending, line - 2 * slack, side="left"))
+        best.append(1 + len(line) - np.searchsorted(ascending, line + 2 * slack, side="right"))
+    return np.stack(best), np.stack(worst)
 
 
 def widest(found: Sequence[tuple[float, float]]) -> tuple[float, float]:

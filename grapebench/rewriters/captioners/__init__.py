@@ -123,8 +123,14 @@ def _open(
     given = [values, prompt.sha256 if prompt else None, setup.suite]
     fingerprint = source_code.fingerprint(made, name, given, source)
     description = {"name": name, **getattr(made, "description", {}), "fingerprint": fingerprint}
-    sampled = bool(getattr(made, "sampled", False))
-    return LoadedCaptioner(name, made, fingerprint, description, seed=setup.seed if sampled else None)
+    return LoadedCaptioner(
+        name,
+        made,
+        fingerprint,
+        description,
+        language_model=getattr(made, "language_model", None),
+        seed=setup.seed if getattr(made, "sampled", False) else None,
+    )
 
 
 _WAYS = ("describe", "caption")

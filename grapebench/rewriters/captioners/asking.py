@@ -52,6 +52,8 @@ class LoadedCaptioner:
     """Hash of everything but the image, the retriever and the seed that determines a caption."""
     description: dict[str, Any]
     """For the result file: mechanism, settings, model and weights, prompt, versions."""
+    language_model: bool | None = None
+    """Whether a generative model writes the captions; None where its class does not say."""
     seed: int | None = None
     """For one that samples; None where it makes no difference."""
     cost: dict[str, float] = field(default_factory=dict)

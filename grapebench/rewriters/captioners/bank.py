@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Bank:
     """Captions an image with the line of a caption bank that the retriever itself holds nearest to it."""
 
+    language_model = False
+
     class Settings(BaseModel):
         model_config = ConfigDict(extra="forbid", frozen=True)
 

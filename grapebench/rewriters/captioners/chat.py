@@ -26,6 +26,7 @@ class _Chat:
     """Shows the engine's model each image with the card's prompt."""
 
     engine_class: ClassVar[Any]
+    language_model = True
 
     def __init__(self, settings: Any, setup: Setup, prompt: CaptionPrompt | None) -> None:
         if prompt is None:

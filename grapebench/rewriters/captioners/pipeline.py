@@ -24,6 +24,7 @@ from grapebench.rewriters.setup import Setup
 class Pipeline:
     """Captions images with any model of transformers' class AutoModelForImageTextToText, greedily."""
 
+    language_model = True
     sampled = False
 
     class Settings(BaseModel):

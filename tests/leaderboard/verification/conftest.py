@@ -67,7 +67,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, short_lists: None) -> Made
             patch.setenv("GRAPEBENCH_HOME", str(root.parent / "home"))
             task = make(root)
             found[name] = task, go(task)
-            for fusion in ("mean", "max", "rrf", "best") if name != "unlabelled" else ("rrf",):
+            for fusion in ("mean", "max", "rrf", "turns", "best") if name != "unlabelled" else ("rrf",):
                 rewriter = loaded(Several(fusion), fusion, oracle=fusion == "best")
                 found[f"{name} {fusion}"] = task, go(task, rewriter)
     return found

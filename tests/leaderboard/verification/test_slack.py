@@ -26,7 +26,7 @@ def moved(random: np.random.Generator, rows: np.ndarray) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-@pytest.mark.parametrize("fusion", ["mean", "max", "rrf"])
+@pytest.mark.parametrize("fusion", ["mean", "max", "rrf", "turns"])
 def test_ranks_of_nearby_vectors_lie_within(fusion: str) -> None:
     random = np.random.default_rng(7)
     gallery, positives = unit(random, 40), [np.array([n]) for n in range(12)]
@@ -64,6 +64,16 @@ def test_without_slack_a_band_is_the_rank_itself() -> None:
         (band,) = slack.bands(texts, row, gallery, np.arange(30), 1e-9)
         low, high = band.precision(np.arange(30) == row)
         assert low == high == 1 / rank
+
+
+def test_without_slack_places_in_turns_are_exact() -> None:
+    random = np.random.default_rng(5)
+    gallery, parts = unit(random, 30), unit(random, 27)
+    vectors = Fused(parts, np.full(9, 3), np.tile([1.0, 2.0, 1.0], 9), ("turns",) * 9)
+    ranks = examine(ImagesByQuery(vectors, gallery), [np.array([n]) for n in range(9)]).ranking.rank
+    for row, rank in enumerate(ranks):
+        (band,) = slack.bands(vectors, row, gallery, np.arange(30), 0.0)
+        assert band.rank(np.arange(30) == row) == (rank, rank)
 
 
 def test_the_best_of_several_parts_gives_a_band_each() -> None:

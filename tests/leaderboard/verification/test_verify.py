@@ -133,7 +133,7 @@ def test_last_bits_are_excused_and_nothing_more(
     for slack, noise, figure in ((1e-5, 1e-6, 0.005), (0.05, 0.01, 1.0)):
         monkeypatch.setattr("grapebench.leaderboard.verification.slack.FP32", slack)
         monkeypatch.setattr("grapebench.leaderboard.verification.again.FIGURE", figure)
-        for name in (kind, *(f"{kind} {fusion}" for fusion in ("mean", "max", "rrf", "best"))):
+        for name in (kind, *(f"{kind} {fusion}" for fusion in ("mean", "max", "rrf", "turns", "best"))):
             task, folder = results[name]
             goal = published(folder, tmp_path / str(slack) / name)
             found = verify(goal, task, Small(only=task, searcher=Noisy(noise)))
