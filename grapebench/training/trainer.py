@@ -14,9 +14,8 @@ import numpy as np
 
 from grapebench.errors import UserError, missing_extra
 from grapebench.registry import unknown_name
-from grapebench.rewriters.engines.decoding import empty_cache
 from grapebench.rewriters.sampling import SeededSampling, batch_draws
-from grapebench.training import likelihood, policy
+from grapebench.training import head, likelihood, policy
 
 if TYPE_CHECKING:
     from grapebench.rewriters.models import Chat
@@ -189,18 +188,20 @@ def _class() -> Any:
             import torch
 
             bare = policy.bare(self.accelerator.unwrap_model(model))
+            entropy: head.Entropy = "none"
+            if options.get("compute_entropy"):
+                entropy = "learned" if self._entropy_bonus_enabled else "fixed"
             found = []
             size = options.get("batch_size") or len(input_ids)
             for start in range(0, len(input_ids), size):
                 tokens, mask = input_ids[start : start + size], attention_mask[start : start + size]
-                cache = None if self.args.gradient_checkpointing else empty_cache(bare)
+                share = not self.args.gradient_checkpointing
                 with self.accelerator.autocast():
-                    logits = likelihood.logits(model, cache, tokens, mask, logits_to_keep)
-                every = (logits / self.temperature).log_softmax(-1)
-                chosen = every.gather(-1, tokens[:, -logits_to_keep:, None])[..., 0]
-                with torch.set_grad_enabled(torch.is_grad_enabled() and self._entropy_bonus_enabled):
-                    entropy = -(every.exp() * every).sum(-1) if options.get("compute_entropy") else None
-                found.append((chosen, entropy))
+                    found.append(
+                        likelihood.of_answers(
+                            model, bare, tokens, mask, logits_to_keep, share, self.temperature, entropy
+                        )
+                    )
             chosen = torch.cat([one for one, _ in found])
             entropies = [one for _, one in found if one is not None]
             return chosen, torch.cat(entropies) if entropies else None, None

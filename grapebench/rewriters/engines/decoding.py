@@ -8,6 +8,7 @@ the cache is cut to the rows that go on.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,16 @@ def stream(
     """The number and the new tokens of each prompt, as their answers end: up to `steps`.
 
     What follows the token that ends an answer, or the text of `stop` (see `end_of`), means nothing. A model whose cache
-    has no row for each prompt and no column for each token (sliding windows, states) is asked in the plain way: all
-    prompts, padded on the left, until the last answer ends.
+    has no row for each prompt and no column for each token (states) is asked in the plain way: all prompts, padded on
+    the left, until the last answer ends.
     """
     import torch
 
     cache = empty_cache(chat.model)
+    windows = cache is not None and has_windows(chat.model)
     places = {tokens: place for place, tokens in enumerate(dict.fromkeys(map(tuple, prompts)))}
     shared = 0 if cache is None else _common(list(places))
-    ids, mask = _padded(list(places), shared, chat)
+    ids, mask = _padded(list(places), 0 if windows else shared, chat)
     width = ids.shape[1]
     rows = torch.tensor([places[tuple(prompt)] for prompt in prompts], device=chat.device)
     ends = torch.tensor(sorted(chat.ends), device=chat.device)
@@ -61,7 +63,7 @@ def stream(
         # What asks for answers works between two of them, outside of this mode.
         with torch.inference_mode():
             if not began and cache is not None:
-                _prefill(chat.model, cache, ids, mask, shared)
+                _prefill(chat.model, cache, ids, mask, next(iter(places))[:shared])
                 if len(ids) < len(rows):
                     cache.batch_select_indices(rows)
             if not began:
@@ -130,27 +132,54 @@ def _stopping(chat: Chat, width: int, stop: Sequence[str]) -> Any:
 
 def empty_cache(model: Any) -> Any:
     """A cache with a row for each prompt and a column for each token, which can be cut and repeated; None where the
-    model keeps another kind, or transformers is too old to say so (before 4.56)."""
+    model keeps another kind, or transformers is too old to say so (before 4.56).
+
+    Layers with a sliding window get all columns too, where transformers itself masks those before the window.
+    """
     try:
-        from transformers.cache_utils import DynamicCache, DynamicLayer
+        from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
     except ImportError:
         return None
-    config = model.config.get_text_config(decoder=True)
+    config = _config(model)
     taken = inspect.signature(model.base_model.forward).parameters
     # Some rotary embeddings are scaled by the length of what is computed at once.
     scaling = str(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None))
     if (
         getattr(model, "_is_stateful", False)
         or not {"position_ids", "past_key_values"} <= set(taken)
-        or set(getattr(config, "layer_types", None) or ["full_attention"]) != {"full_attention"}
         or any(name in scaling for name in ("longrope", "dynamic"))
     ):
         return None
     try:
         cache = DynamicCache(config=config)
-    except TypeError:
+    except (TypeError, KeyError):  # a version that takes none, a type of layer that it does not know
         return None
-    return cache if all(type(layer) is DynamicLayer for layer in cache.layers) else None
+    types = set(getattr(config, "layer_types", None) or [])
+    if types <= {"full_attention"} and all(type(layer) is DynamicLayer for layer in cache.layers):
+        return cache
+    windows = {"full_attention", "sliding_attention"}
+    usual = types <= windows and {type(layer) for layer in cache.layers} <= {DynamicLayer, DynamicSlidingWindowLayer}
+    return DynamicCache() if usual and has_windows(model) and _masks_windows(model) else None
+
+
+def has_windows(model: Any) -> bool:
+    """Whether a layer attends to the last columns alone: no padding may then stand between tokens of a prompt."""
+    return getattr(_config(model), "sliding_window", None) is not None
+
+
+def _config(model: Any) -> Any:
+    return model.config.get_text_config(decoder=True)
+
+
+def _masks_windows(model: Any) -> bool:
+    """Whether the model's windows are a mask over columns that transformers makes, and nothing else."""
+    config, code = _config(model), sys.modules[type(model.base_model).__module__]
+    return (
+        any(hasattr(code, name) for name in ("create_sliding_window_causal_mask", "create_masks_for_generate"))
+        and not getattr(config, "num_kv_shared_layers", None)  # layers that read what others keep
+        and not getattr(config, "use_bidirectional_attention", None)
+        and getattr(config, "is_causal", True)
+    )
 
 
 def _common(prompts: Sequence[tuple[int, ...]]) -> int:
@@ -179,12 +208,24 @@ def _padded(prompts: Sequence[Sequence[int]], shared: int, chat: Chat) -> tuple[
     return ids.to(chat.device), mask.to(chat.device)
 
 
-def _prefill(model: Any, cache: Any, ids: torch.Tensor, mask: torch.Tensor, shared: int) -> None:
-    """Fill the cache with all columns but the last, the `shared` first ones once for all rows."""
+def _prefill(model: Any, cache: Any, ids: torch.Tensor, mask: torch.Tensor, start: tuple[int, ...]) -> None:
+    """Fill the cache with all columns but the last; `start` is what all rows begin with, and is computed once.
+
+    Rows that are padded before it have it further to the right: its last tokens are then computed with what follows.
+    """
+    import torch
+
     rows, width = ids.shape
+    shared = len(start)
     if shared:
-        model.base_model(input_ids=ids[:1, :shared], past_key_values=cache, use_cache=True)
+        model.base_model(input_ids=torch.tensor([start], device=ids.device), past_key_values=cache, use_cache=True)
         cache.batch_repeat_interleave(rows)
+        padded = (1 - mask).argmin(dim=1)
+        if padded.any():
+            columns = (torch.arange(shared, device=ids.device) - padded[:, None]).clamp(min=0)[:, None, :, None]
+            for layer in cache.layers:
+                layer.keys = layer.keys.take_along_dim(columns, dim=2)
+                layer.values = layer.values.take_along_dim(columns, dim=2)
     if shared < width - 1:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         model.base_model(

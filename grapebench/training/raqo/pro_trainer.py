@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainingArguments
 
-from grapebench.rewriters.engines.decoding import empty_cache
 from grapebench.training import likelihood, policy
 from grapebench.training.raqo import pro
 
@@ -85,12 +84,11 @@ class PROTrainer(Trainer):  # type: ignore[misc]
 
     def log_likelihoods(self, model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Of each answer's tokens, summed, `(R,)`, in nats."""
-        said, tokens = inputs["answer_mask"], inputs["input_ids"]
+        said = inputs["answer_mask"]
         bare = policy.bare(self.accelerator.unwrap_model(model))
         with self.accelerator.autocast():
-            logits = likelihood.logits(bare, empty_cache(bare), tokens, inputs["attention_mask"], said.shape[1])
-        every = logits.log_softmax(-1).gather(-1, tokens[:, -said.shape[1] :, None])[..., 0]
-        return every.masked_fill(~said, 0.0).sum(1)
+            found, _ = likelihood.of_answers(bare, bare, inputs["input_ids"], inputs["attention_mask"], said.shape[1])
+        return found.sum(1)
 
     def log(self, logs: dict[str, float], *more: Any) -> None:
         known = [one for one in self._ordered if one == one]

@@ -22,6 +22,19 @@ WIDE: dict[str, Any] = SMALL | {
     "max_position_embeddings": 64,
     "initializer_range": 0.3,
 }
+GEMMA_3 = {
+    "sliding_window": 4,
+    "head_dim": 16,
+    "query_pre_attn_scalar": 16,
+    "num_hidden_layers": 4,
+    "layer_types": ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+}
+CHUNKS = {
+    "attention_chunk_size": 4,
+    "head_dim": 16,
+    "num_local_experts": 2,
+    "intermediate_size_mlp": 64,
+}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "rotary": ("Llama", WIDE),
     "learned positions": (
@@ -31,11 +44,19 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "layer types": ("Qwen2", WIDE),
     "sliding window": ("Mistral", WIDE | {"sliding_window": 8}),
     "some windows": ("Qwen2", WIDE | {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}),
+    "gemma 2": ("Gemma2", WIDE | {"sliding_window": 8, "head_dim": 16, "query_pre_attn_scalar": 16}),
+    "gemma 3": ("Gemma3Text", WIDE | GEMMA_3),
+    "gpt-oss": (
+        "GptOss",
+        WIDE | {"sliding_window": 4, "head_dim": 16, "num_local_experts": 2, "num_experts_per_tok": 1},
+    ),
+    "chunks": ("Llama4Text", WIDE | CHUNKS),
     "scaled by length": ("Llama", WIDE | {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}),
     "no positions": ("Bloom", SMALL | {"n_head": 2, "n_layer": 2}),
     "states": ("Mamba", {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2}),
 }
-SHARED = ["rotary", "learned positions", "layer types"]
+WINDOWS = ["sliding window", "some windows", "gemma 2", "gemma 3", "gpt-oss"]
+SHARED = ["rotary", "learned positions", "layer types", *WINDOWS]
 
 
 @functools.cache
@@ -99,13 +120,17 @@ def test_answers_are_those_of_each_prompt_alone(kind: str, sampled: bool) -> Non
 tokens = st.lists(st.integers(3, 39), min_size=1, max_size=6)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(tokens, min_size=1, max_size=4), tokens, st.lists(st.integers(0, 3), min_size=1, max_size=6))
-def test_any_mixture_of_prompts(ends: list[list[int]], start: list[int], chosen: list[int]) -> None:
+@pytest.mark.parametrize("kind", ["rotary", "some windows", "gemma 3"])
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(tokens, min_size=1, max_size=4),
+    st.lists(st.integers(3, 39), min_size=1, max_size=14),
+    st.lists(st.integers(0, 3), min_size=1, max_size=6),
+)
+def test_any_mixture_of_prompts(kind: str, ends: list[list[int]], start: list[int], chosen: list[int]) -> None:
+    """What they share may be longer than a window, and shorter."""
     prompts = [[*start, *ends[number % len(ends)]] for number in chosen] + [start]
-    assert spoken(decoding.generate(chat("rotary"), prompts, 12, sampling(len(prompts)))) == alone(
-        "rotary", prompts, 12, True
-    )
+    assert spoken(decoding.generate(chat(kind), prompts, 12, sampling(len(prompts)))) == alone(kind, prompts, 12, True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,8 +138,9 @@ def test_only_a_cache_of_rows_and_columns_is_shared(kind: str) -> None:
     assert (decoding.empty_cache(chat(kind).model) is not None) == (kind in SHARED)
 
 
-def test_what_prompts_share_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = chat("rotary").model.base_model
+@pytest.mark.parametrize("kind", ["rotary", "gemma 3"])
+def test_what_prompts_share_is_computed_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = chat(kind).model.base_model
     sizes: list[tuple[int, int]] = []
     forward = body.forward
 
@@ -123,16 +149,17 @@ def test_what_prompts_share_is_computed_once(monkeypatch: pytest.MonkeyPatch) ->
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(body, "forward", functools.wraps(forward)(spy))
-    decoding.generate(chat("rotary"), MIXED, 1, greedy)
+    decoding.generate(chat(kind), MIXED, 1, greedy)
     # Two tokens that all share, the four distinct prompts without their last token, and that of all seven.
     assert sizes == [(1, 2), (4, 4), (7, 1)]
     sizes.clear()
-    decoding.generate(chat("rotary"), [[5, 6, 7]] * 3, 1, greedy)
+    decoding.generate(chat(kind), [[5, 6, 7]] * 3, 1, greedy)
     assert sizes == [(1, 2), (3, 1)]
 
 
-def test_rows_that_have_ended_leave(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = chat("rotary").model
+@pytest.mark.parametrize("kind", ["rotary", "gemma 3"])
+def test_rows_that_have_ended_leave(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = chat(kind).model
     rows: list[int] = []
     generate = model.generate
 
@@ -142,11 +169,11 @@ def test_rows_that_have_ended_leave(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(model, "generate", spy)
     prompts = [[5, 6, 7]] * 30
-    answers = spoken(decoding.generate(chat("rotary"), prompts, 20, sampling(30)))
+    answers = spoken(decoding.generate(chat(kind), prompts, 20, sampling(30)))
     lengths = [len(one) for one in answers]
     ended = [sum(END in one[:done] for one in answers) for done in (0, decoding.ROUND, 2 * decoding.ROUND)]
     assert rows == [30 - some for some in ended if some < 30]
-    assert 0 < ended[1] < ended[2] and max(lengths) <= 20
+    assert 0 < ended[1] <= ended[2] and max(lengths) <= 20
 
 
 def test_one_token_is_a_prompt() -> None:
