@@ -62,6 +62,13 @@ class Attempts:
         return self.ranking.candidates
 
     @cached_property
+    def worst(self) -> np.ndarray:
+        """The last rank that the best right image can have, `(attempts,)`: N - P + 1 with P right among N images."""
+        rights = [len(np.setdiff1d(*both)) for both in zip(self.positives, self.excluded, strict=True)]
+        found: np.ndarray = self.candidates - np.array(rights, np.int64) + 1
+        return found
+
+    @cached_property
     def positive_ranks(self) -> list[np.ndarray]:
         """Ranks of all right images of each attempt, ascending; ties count against them."""
         from grapebench.retrieval.ranking import positive_ranks

@@ -8,6 +8,7 @@ from grapebench.rewards.attempts import Attempts
 
 
 def rank_log(attempts: Attempts) -> np.ndarray:
-    """1 - log(rank) / log(N): 1 for the first place, 0 for the last; from 100 to 10 is worth what 10 to 1 is."""
-    found: np.ndarray = 1 - np.log(attempts.rank) / np.log(np.maximum(attempts.candidates, 2))
+    """1 - log(rank) / log(last rank), `(attempts,)`: 1 for the first, 0 for the last; from 100 to 10 is worth what 10
+    to 1 is. With P right images among N the best of them ranks N - P + 1 at worst."""
+    found: np.ndarray = 1 - np.log(attempts.rank) / np.log(np.maximum(attempts.worst, 2))
     return found

@@ -6,38 +6,41 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import AllowInfNan
 
 from grapebench.errors import UserError
 from grapebench.records import Query, Retriever
-from grapebench.rewards import form
+from grapebench.rewards import advantages, form
 from grapebench.rewards.attempts import Attempts
 from grapebench.rewards.pool import Pool, firsts
+from grapebench.rewards.values import checked
 from grapebench.rewriters import output
 
 if TYPE_CHECKING:
     from grapebench.retrieval.sweep import Similarities
 
 Rank = Callable[[Attempts], np.ndarray]
+Finite = Annotated[float, AllowInfNan(False)]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Which rewards, how much of each, and what an answer that is no caption gets."""
 
-    ranks: Mapping[str, float] = field(default_factory=lambda: {"rank-linear": 1.0})
+    ranks: Mapping[str, Finite] = field(default_factory=lambda: {"rank-linear": 1.0})
     """Names of rewards, or path/to/file.py:function, and their weights."""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Keyword arguments of rewards by name ({'ndcg': {'k': 5}})."""
-    subset: float = 0.0
+    subset: Finite = 0.0
     """Weight of the same rewards among the look-alikes alone (CIRR)."""
     form: Literal["add", "replace", "off"] = "replace"
-    """'replace': an answer that breaks a rule gets less than the worst answer of its step that breaks none, whatever it
-    ranks, and whatever the scale of the reward is; of several processes each compares its own share of the step. 'add':
-    `form_weight` times the share of rules kept is added."""
-    form_weight: float = 1.0
+    """'replace': an answer that breaks a rule gets less than the worst of its group that breaks none, whatever it ranks
+    and whatever the scale of the reward is, and takes nothing from how much the others differ. 'add': `form_weight`
+    times the share of rules kept is added."""
+    form_weight: Finite = 1.0
     words: tuple[int, int] = (3, 40)
     script: str = "LATIN"
     repetition: float = 0.2
@@ -48,6 +51,10 @@ class Judged:
     """What one step's answers are worth, arrays of shape `(answers,)`."""
 
     reward: np.ndarray
+    broken: np.ndarray
+    """Share of the rules broken, of the answers whose reward was replaced for it; 0 for all others."""
+    starts: np.ndarray
+    """Places at which the groups begin after the first: answers that follow each other to one query are a group."""
     rank: np.ndarray
     """Middle rank of the best right image in the pool."""
     form: np.ndarray
@@ -111,16 +118,20 @@ class Judge:
             texts.append(query.text if reason else text)
             usable.append(reason is None)
         attempts = self.pool.attempts(self._encoded(texts), queries, step)
-        parts = {name: np.asarray(rank(attempts), np.float64) for name, rank in self._rewards.items()}
+        parts = self._parts(attempts)
         total = self._weighted(parts)
         if self.recipe.subset and attempts.subsets:
-            near = attempts.among_look_alikes
-            total = total + self.recipe.subset * self._weighted(
-                {name: rank(near) for name, rank in self._rewards.items()}
-            )
+            total = total + self.recipe.subset * self._weighted(self._parts(attempts.among_look_alikes))
         kept = form.score(forms, repetition=self.recipe.repetition)
+        if self.recipe.form == "add":
+            total = total + self.recipe.form_weight * kept
+        total = checked(" + ".join(self._rewards), total, len(answers))
+        broken = 1 - kept if self.recipe.form == "replace" else np.zeros(len(answers))
+        starts = firsts([query.id for query in queries])[1:]
         return Judged(
-            reward=self._with_form(total, kept),
+            reward=advantages.replaced(total, broken, starts),
+            broken=broken,
+            starts=starts,
             rank=attempts.rank,
             form=kept,
             repetition=np.array([one.repetition for one in forms], np.float64),
@@ -133,18 +144,13 @@ class Judge:
         """Drop the vectors of earlier texts: their last bits depend on the texts beside which they were encoded."""
         self._vectors.clear()
 
+    def _parts(self, attempts: Attempts) -> dict[str, np.ndarray]:
+        count = len(attempts.vectors)
+        return {name: checked(name, rank(attempts), count) for name, rank in self._rewards.items()}
+
     def _weighted(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
         found: np.ndarray = sum((self.recipe.ranks[name] * part for name, part in parts.items()), np.zeros(1))
         return found
-
-    def _with_form(self, total: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        if self.recipe.form == "off":
-            return total
-        if self.recipe.form == "add":
-            return total + self.recipe.form_weight * kept
-        whole = kept == 1
-        floor = total[whole].min() if whole.any() else 0.0
-        return np.where(whole, total, floor - (1 - kept))
 
     def _encoded(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of texts, `(texts, dimension)`; a text is encoded once as long as the last few thousand hold it."""
@@ -161,11 +167,12 @@ _KEPT = 20_000
 
 
 def as_trl(
-    judge: Judge, queries: Mapping[str, Query], ends: Collection[int] | None = None
+    judge: Judge, queries: Mapping[str, Query], ends: Collection[int] | None = None, normalized: bool = False
 ) -> Callable[..., list[float]]:
     """A reward function for TRL: `queries` are those of the training set by id, its column `query_id` names them.
 
-    `ends` are the tokens that end an answer; None: answers that broke off are not told from others.
+    `ends` are the tokens that end an answer; None: answers that broke off are not told from others. `normalized`: by
+    the deviation of each group's well-formed rollouts, for TRL's `scale_rewards = "none"`, which takes off the mean.
     """
 
     def reward(
@@ -185,29 +192,35 @@ def as_trl(
             ended = [bool(tokens) and tokens[-1] in ends for tokens in completion_ids]
         judged = judge(answers, [queries[one] for one in query_id], step, ended)
         if log_metric is not None:
-            for name, value in figures(judged, query_id).items():
+            for name, value in figures(judged).items():
                 log_metric(name, value)
         if log_extra is not None:
             log_extra("rank", judged.rank.tolist())
-        return [float(one) for one in judged.reward]
+        worth = judged.reward
+        if normalized:
+            worth = advantages.normalized(judged.reward, judged.broken, judged.starts)
+        return [float(one) for one in worth]
 
     return reward
 
 
-def figures(judged: Judged, query_id: Sequence[str]) -> dict[str, float]:
-    """What a training watches, by the name it is logged under; attempts at one query follow each other in a group.
+def figures(judged: Judged) -> dict[str, float]:
+    """What a training watches, by the name it is logged under.
 
     Similarities are those of each group's first attempt, the others are means over all.
     """
     told = judged.similarities
     similarities = {"positive": told.positive, "others": told.others, "top_others": told.top, "margin": told.margin}
+    spreads = [group.std() for group in np.split(judged.reward, judged.starts)]
     return {
         "rank/median": float(np.median(judged.rank)),
         "rank/first": float(np.mean(judged.rank < 1.5)),
         "form/kept": float(judged.form.mean()),
         "form/repetition": float(judged.repetition.mean()),
         "form/unusable": float(np.mean(~judged.usable)),
-        "group/std": float(np.mean([group.std() for group in np.split(judged.reward, firsts(query_id)[1:])])),
+        "group/mean": float(judged.reward.mean()),
+        "group/std": float(np.mean(spreads)),
+        "group/flat": float(np.mean(np.isclose(spreads, 0))),
     } | {f"similarity/{name}": _mean(column) for name, column in similarities.items()}
 
 

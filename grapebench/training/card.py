@@ -28,7 +28,9 @@ def name_of(material: Material) -> str:
 
 def write(material: Material, folder: Path, step: int) -> Path:
     """The card of what GRPO had learnt by `step`."""
-    return write_as(material, folder, "GRAPE", f"after {step} steps of GRPO on the ranks of")
+    settings = material.config
+    told = f"loss {settings.loss}, learning rate {settings.learning_rate:g}, seed {settings.seed}"
+    return write_as(material, folder, "GRAPE", f"after {step} steps of GRPO ({told}) on the ranks of")
 
 
 def write_as(material: Material, folder: Path, method: str, learnt_by: str) -> Path:

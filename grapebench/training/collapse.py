@@ -1,5 +1,5 @@
-"""When to stop a training that has collapsed: its rewards tell nothing apart, its rewrites are no captions, or its
-recall is lost."""
+"""When to stop a training that has collapsed: its rewards tell nothing apart, its rewrites are no captions, the policy
+has run away from the model that it started from, or its recall is lost."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class Bounds:
     sentence said twice has nearly 0.5."""
     unusable: Share = 0.5
     """Share of outputs without a rewrite in them."""
+    kl: Annotated[float, Field(gt=0)] = 5.0
+    """Mean divergence from the model that training started from, in nats a token, as the log has it. Trainings of the
+    miniature that learn well reach 2.5 for a step or two and end at 0.3 to 0.8."""
     steps: Times = 20
     """For how many steps running one of the above has to hold: a single step is a few dozen groups at most."""
     recall: Annotated[float, Field(gt=0)] = 3.5
@@ -48,7 +51,8 @@ class Watch:
         self.queries, self.bounds = queries, bounds or Bounds()
         self.best: Val | None = None
         self._frozen: Val | None = None
-        self._running = dict.fromkeys(("flat_groups", "repetition", "unusable", "recall"), 0)
+        self._diverges = self._warned = False
+        self._running = dict.fromkeys(("flat_groups", "repetition", "unusable", "kl", "recall"), 0)
 
     def see(self, entry: Entry) -> str | None:
         """Take the log's next line; where the training has collapsed, the reason as a stop says it ('collapse: …')."""
@@ -74,6 +78,8 @@ class Watch:
             if self._count(name, value is not None and value > bound) >= limit:
                 told = {"repetition": "rewrites repeat themselves", "unusable": "outputs without a rewrite"}[name]
                 reasons.append(f"{told}: {value:.0%}, more than {bound:.0%}")
+        if self._count("kl", self._ran_away(step)) >= limit:
+            reasons.append(f"the policy has run away: a KL of {_nats(step.kl)}, more than {self.bounds.kl:g}")
         return f"collapse: {reasons[0]}, for {limit} steps running" if reasons else None
 
     def _see_val(self, val: Val) -> str | None:
@@ -94,6 +100,21 @@ class Watch:
             f"than {self.bounds.recall:g} standard errors for {self.bounds.validations} validations running"
         )
 
+    def warning(self, entry: Entry) -> str | None:
+        """What to say of an entry that `see` has taken in: once, when KL first exceeds its bound."""
+        if self._warned or not isinstance(entry, Step) or not self._ran_away(entry):
+            return None
+        self._warned = True
+        return (
+            f"the policy runs away: a KL of {_nats(entry.kl)} at step {entry.step}, more than {self.bounds.kl:g}; a "
+            "lower learning_rate or a higher beta holds it"
+        )
+
+    def _ran_away(self, step: Step) -> bool:
+        """A KL that is missing where there was one is no number any more: there is none at all with `beta = 0`."""
+        self._diverges = self._diverges or step.kl is not None
+        return self._diverges and (step.kl is None or step.kl > self.bounds.kl)
+
     def _count(self, name: str, holds: bool) -> int:
         """For how long something has held without a break."""
         self._running[name] = self._running[name] + 1 if holds else 0
@@ -112,3 +133,7 @@ class Watch:
         """
         smoothed = [(share * self.queries + 1) / (self.queries + 2) for share in shares]
         return math.sqrt(sum(share * (1 - share) for share in smoothed) / (self.queries + 2))
+
+
+def _nats(kl: float | None) -> str:
+    return "inf" if kl is None else f"{kl:.3g}"

@@ -21,8 +21,17 @@ from grapebench.training.collapse import Bounds
 Model = TypeVar("Model", bound=BaseModel)
 
 
+Loss = Literal["grpo", "dapo", "dr_grpo", "bnpo"]
+"""How the losses of tokens are added up, by TRL's names (`loss_type`).
+
+'grpo': the mean over a rollout's tokens, then over rollouts (Shao et al., DeepSeekMath, 2024, equation 3). 'dapo': the
+mean over all tokens of the step. 'dr_grpo': the sum over all tokens, divided by rollouts × `max_new_tokens`. 'bnpo': as
+'dapo', but over the tokens that are learnt from at once (`micro_batch`), then over these. TRL's others differ in what
+is done with old rollouts; here each is learnt from once, when it is new."""
+
+
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Tasks = Annotated[
@@ -73,9 +82,12 @@ class GrapeConfig(_Settings):
     """Attempts at each query."""
     micro_batch: int | None = Field(None, ge=1)
     """Attempts that a process takes through the model at once when it learns; None is all of its own."""
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float | None = Field(None, gt=0)
+    """None: by the size of the model (`training.rates`); 3e-3 for the miniature's."""
     warmup: int = Field(5, ge=0)
-    """Steps to the full learning rate, which then falls to zero as a cosine does."""
+    """With w of them step k of the first w learns at k / w of the rate, which then falls to zero as a cosine does."""
+    loss: Loss = "grpo"
+    """How the losses of tokens are added up."""
     beta: float = Field(0.02, ge=0)
     """Weight of the KL divergence from the model that training started from."""
     temperature: float = Field(1.0, gt=0)
@@ -100,7 +112,7 @@ class GrapeConfig(_Settings):
     """When the training is given up; the best checkpoint is kept."""
     tensorboard: bool = False
     trl: dict[str, Any] = Field(default_factory=dict)
-    """More settings of TRL's GRPOConfig, under its names: use_vllm, vllm_mode, bf16, deepspeed, loss_type, …"""
+    """More settings of TRL's GRPOConfig, under its names: use_vllm, vllm_mode, bf16, deepspeed, …"""
 
     @property
     def determining(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from grapebench.evaluation.measure import Report
     from grapebench.training.journal import Val
 
-CONFIG, DATA = "config.toml", "data.json"
+CONFIG, DATA, TRAINER = "config.toml", "data.json", "trainer"
 LITTLE = 0.02
 """Where the best of several attempts finds no more than this above the mean one, ranks have little to teach."""
 
@@ -64,6 +64,8 @@ def train(material: Material, folder: Path, report: Report) -> Trained:
     trainer.check(material.config, state.num_processes)
     if state.num_processes > 1 and state.is_main_process:
         print(f"{state.num_processes} processes share each step", file=sys.stderr)
+    if state.is_main_process:
+        print(f"loss {material.config.loss}, learning rate {material.config.learning_rate:g}", file=sys.stderr)
     with files.alone(folder, "training") if state.is_main_process else contextlib.nullcontext():
         if state.is_main_process:
             _prepare(material, folder)
@@ -134,7 +136,7 @@ def _train(material: Material, folder: Path, report: Report) -> None:
         rewards: dict[str, Callable[..., list[float]]] = {}
         for lesson, train, judge in zip(lessons, trains, judges, strict=True):
             queries = {f"{lesson.prefix}{query.id}": query for query in train.queries}
-            rewards |= dict.fromkeys(queries, as_trl(judge, queries, chat.ends))
+            rewards |= dict.fromkeys(queries, as_trl(judge, queries, chat.ends, trainer.scales_groups(settings)))
         prompts = {one: prompt for some in asked for one, prompt in some.items()}
         built = trainer.build(chat, told, adapter, prompts, rows, _reward(rewards), watcher, settings.seed)
         if start is not None and trainer.sharded(built.accelerator):
@@ -168,6 +170,13 @@ def _prepare(material: Material, folder: Path) -> None:
     told = material.record
     if (folder / DATA).is_file():
         before = json.loads((folder / DATA).read_text(encoding="utf-8"))
+        if before.get(TRAINER) != told[TRAINER]:
+            raise UserError(
+                "the training there was begun by another version of the trainer, which learns otherwise from the same "
+                "settings",
+                file=folder,
+                fix="choose another --out, or go on with the version that began it",
+            )
         differing = [key for key in told if before.get(key) != told[key]]
         if differing:
             what = f"the training there was begun with another {', '.join(differing)}"

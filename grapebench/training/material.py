@@ -21,7 +21,7 @@ from grapebench.rewriters import LoadedRewriter, open_rewriter
 from grapebench.rewriters.setup import Setup
 from grapebench.rewriters.training_split import SPLIT, training_split
 from grapebench.source_code import source_sha256
-from grapebench.training import policy
+from grapebench.training import policy, rates
 
 if TYPE_CHECKING:
     from grapebench.cards import TaskCard
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 SEVERAL = "multi"
 """What several tasks are called together."""
+TRAINER = 2
+"""Of the trainer's arithmetic: raised whenever the same settings and data would be learnt from in another way. From 2
+on the loss is GRPO's own by default and not TRL's DAPO, broken rollouts do not shrink the advantages of others, and
+the first step of the warm-up learns."""
 HELD_OUT = 20
 """One training image in so many is held out where there is no split to choose the best checkpoint by."""
 
@@ -129,6 +133,7 @@ class Material:
             "retriever": self.retriever.fingerprint,
             "model": engine.model.identity,
             "reward_files": _sources(self.config.reward.ranks),
+            "trainer": TRAINER,
         }
 
 
@@ -153,7 +158,16 @@ def find(config: GrapeConfig, place: Place | None) -> Material:
     if len(lessons) > 1:
         lessons = tuple(replace(lesson, label=lesson.train.name) for lesson in lessons)
     _check_together(lessons)
-    return Material(config, open_retriever(config.retriever, config.suite), lessons)
+    return Material(_rated(config, lessons[0]), open_retriever(config.retriever, config.suite), lessons)
+
+
+def _rated(config: GrapeConfig, lesson: Lesson) -> GrapeConfig:
+    """With a learning rate that suits the model, where none is set."""
+    if config.learning_rate is not None:
+        return config
+    engine: Any = policy.local(lesson.rewriter).engine
+    rate = rates.learning_rate(rates.parameters(engine.model.folder), config.full)
+    return config.model_copy(update={"learning_rate": rate})
 
 
 def _lesson(config: GrapeConfig, spec: str, card: TaskCard, place: Place | None) -> Lesson:

@@ -15,6 +15,7 @@ from grapebench import files
 from grapebench.errors import UserError
 from grapebench.training import policy
 from grapebench.training.order import mixture
+from grapebench.training.rates import LearnsAtOnce
 
 if TYPE_CHECKING:
     from grapebench.records import Task
@@ -121,7 +122,8 @@ def _fit(
         "disable_tqdm": True,
         "report_to": "none",
     }
-    trainer(SFTTrainer, chat, model, [heads[row] for row in rows], [tails[row] for row in rows], arguments).train()
+    kind = type("Trainer", (LearnsAtOnce, SFTTrainer), {})
+    trainer(kind, chat, model, [heads[row] for row in rows], [tails[row] for row in rows], arguments).train()
 
 
 def trainer(

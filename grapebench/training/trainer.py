@@ -16,6 +16,7 @@ from grapebench.errors import UserError, missing_extra
 from grapebench.registry import unknown_name
 from grapebench.rewriters.sampling import SeededSampling, batch_draws
 from grapebench.training import head, likelihood, policy
+from grapebench.training.rates import LearnsAtOnce
 
 if TYPE_CHECKING:
     from grapebench.rewriters.models import Chat
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OURS = {
     "beta": "beta",
     "learning_rate": "learning_rate",
+    "loss_type": "loss",
     "max_completion_length": "max_new_tokens",
     "max_steps": "steps",
     "num_generations": "group",
@@ -38,6 +40,7 @@ OURS = {
 """What TRL calls our settings: said under [trl], they would say the same thing twice."""
 FIXED = {
     "num_iterations": 1,
+    "multi_objective_aggregation": "sum_then_normalize",
     "shuffle_dataset": False,
     "remove_unused_columns": False,
     "disable_dropout": True,
@@ -84,6 +87,12 @@ def check(config: GrapeConfig, processes: int) -> None:
         )
 
 
+def scales_groups(config: GrapeConfig) -> bool:
+    """Whether rewards are divided by their group's deviation, as in GRPO. Then the reward function does it, as TRL
+    would count rollouts that break the rules of form in it."""
+    return config.trl.get("scale_rewards", "group") in ("group", True)
+
+
 def arguments(config: GrapeConfig, folder: Path, room: int, processes: int, bf16: bool) -> Any:
     """TRL's configuration; `room` is how many tokens an attempt may have."""
     own = config.batch * config.group // processes
@@ -98,12 +107,15 @@ def arguments(config: GrapeConfig, folder: Path, room: int, processes: int, bf16
         "max_completion_length": room,
         "temperature": config.temperature,
         "learning_rate": config.learning_rate,
+        "loss_type": config.loss,
         "warmup_steps": config.warmup,
         "beta": config.beta,
         "seed": config.seed,
         "bf16": bf16,
     }
     values |= FIXED | DEFAULTS | config.trl
+    if scales_groups(config):
+        values["scale_rewards"] = "none"  # the reward function has done it; TRL takes off the mean
     if config.tensorboard:
         if find_spec("tensorboard") is None:
             raise missing_extra("tensorboard", "tensorboard")
@@ -149,7 +161,7 @@ def build(
 
 
 def _class() -> Any:
-    class Trainer(_trl().GRPOTrainer):  # type: ignore[misc]
+    class Trainer(LearnsAtOnce, _trl().GRPOTrainer):  # type: ignore[misc]
         """Prompts are rendered already, special tokens included: they are read as the `lm` engine reads them.
 
         Without vLLM attempts are made by the engine's own way of generating, where what prompts share is computed

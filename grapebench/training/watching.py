@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from grapebench.training.validation import Validation
 
 LOGGED = {
-    "reward": "reward",
+    "reward": "group/mean",
     "reward_std": "group/std",
-    "flat_groups": "frac_reward_zero_std",
+    "flat_groups": "group/flat",
     "kl": "kl",
     "entropy": "entropy",
     "length": "completions/mean_length",
@@ -110,7 +110,10 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         step = state.global_step
         values = {name: logs.get(known) for name, known in LOGGED.items()}
         told = values | {"step": step, "task": self.turns[step - 1], "seconds": time.perf_counter() - self._began}
-        reason = self._record(Step.model_validate(told))
+        entry = Step.model_validate(told)
+        reason = self._record(entry)
+        if self._first and (warning := self._watch.warning(entry)):
+            print(f"warning: {warning}", file=sys.stderr)
         last = step >= self.config.steps
         if last or step % self.config.val_every == 0:
             reason = self._validate(state) or reason

@@ -73,7 +73,7 @@ def by_hand(name: str, case: Case, row: int) -> float:
     if name == "rank-linear":
         return n - middle
     if name == "rank-log":
-        return 1 - math.log(middle) / math.log(max(n, 2))
+        return 1 - math.log(middle) / math.log(max(n - len(right) + 1, 2))
     if name == "reciprocal":
         return 1 / middle
     if name == "discount":
@@ -253,7 +253,7 @@ def test_similarities_are_those_of_each_groups_first_attempt() -> None:
     assert made.similarities.positive == pytest.approx([vectors[0, 0], vectors[1, 1]])
     assert made.similarities.others == pytest.approx([vectors[0, 1:].mean(), vectors[1, [0, 2, 3]].mean()])
     assert made.similarities.margin == pytest.approx([vectors[0, 0] - vectors[0, 1], vectors[1, 1] - vectors[1, 2]])
-    told = figures(made, [query.id for query in asked])
+    told = figures(made)
     assert told["similarity/positive"] == pytest.approx(np.mean([vectors[0, 0], vectors[1, 1]]))
     # What is looked at changes nothing about what is given.
     alone = [judging([answer], [query], 0).reward[0] for answer, query in zip(answers, asked, strict=True)]

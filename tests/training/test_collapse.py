@@ -166,3 +166,26 @@ def test_bounds_that_make_no_sense_are_refused_in_a_config(wrong: dict[str, floa
     with pytest.raises(ValidationError):
         TypeAdapter(Bounds).validate_python(wrong)
     assert TypeAdapter(Bounds).validate_python({"steps": 5}) == replace(Bounds(), steps=5)
+
+
+@pytest.mark.parametrize("away", [5.1, 300.0, None], ids=["above", "far above", "no number any more"])
+def test_a_policy_that_runs_away_is_stopped(away: float | None) -> None:
+    log = steps("kl", [0.1] * 5 + [away] * 25)
+    step, told = first(log) or (0, "")
+    assert step == 25 and told.startswith("collapse: the policy has run away: a KL of "), "after 20 steps running"
+    assert first(steps("kl", [0.1] * 5 + [away] * 19 + [0.2] * 10)) is None
+
+
+def test_it_is_warned_of_at_once_and_once() -> None:
+    watch = Watch(500)
+    told = []
+    for entry in steps("kl", [0.1, 2.5, 5.2, 9.0, 0.1, 7.0]):
+        watch.see(entry)
+        told.append(watch.warning(entry))
+    (said,) = [one for one in told if one]
+    assert told.index(said) == 2
+    assert said.startswith("the policy runs away: a KL of 5.2 at step 3, more than 5; a lower learning_rate")
+
+
+def test_without_a_kl_term_there_is_none_to_watch() -> None:
+    assert first(steps("kl", [None] * 40)) is None

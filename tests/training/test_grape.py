@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -218,6 +219,26 @@ def test_another_reward_of_the_same_name_is_another_training(letters: Path, sett
     own.write_text("def last(attempts):\n    return -attempts.rank\n")
     with pytest.raises(UserError, match="the training there was begun with another reward_files;"):
         trained(values, letters / "out")
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "None", "1.0", "[0.5]", "['a'] * len(attempts.vectors)"])
+def test_a_reward_that_is_no_number_stops_before_anything_is_learnt(letters: Path, settings: Make, value: str) -> None:
+    own = letters / "mine.py"
+    returned = f"[{value}] * len(attempts.vectors)" if value.startswith("float") else value
+    own.write_text(f"def odd(attempts):\n    return {returned}\n")
+    with pytest.raises(UserError, match=rf"reward '{re.escape(str(own))}:odd' returned"):
+        trained(settings(steps=2, val_every=2, reward={"ranks": {f"{own}:odd": 1.0}}), letters / "out")
+    assert [one.name for one in (letters / "out" / "checkpoints").iterdir()] == ["step-000000"], "nothing was learnt"
+
+
+def test_what_an_older_trainer_began_is_not_gone_on_with(letters: Path, settings: Make) -> None:
+    trained(settings(steps=1, val_every=1), letters / "out")
+    data = letters / "out" / "data.json"
+    told = json.loads(data.read_text())
+    del told["trainer"]
+    data.write_text(json.dumps(told))
+    with pytest.raises(UserError, match="begun by another version of the trainer, which learns otherwise"):
+        trained(settings(steps=1, val_every=1), letters / "out")
 
 
 def test_two_do_not_train_in_one_folder(letters: Path, settings: Make) -> None:

@@ -95,8 +95,8 @@ def test_equal_ids_stay_apart(letters: Path, settings: Make, monkeypatch: pytest
     calls: list[tuple[reward.Judge, list[str], list[str]]] = []
     as_trl = reward.as_trl
 
-    def watched(judge: reward.Judge, queries: Any, ends: Any = None) -> Callable[..., list[float]]:
-        made = as_trl(judge, queries, ends)
+    def watched(judge: reward.Judge, queries: Any, *more: Any) -> Callable[..., list[float]]:
+        made = as_trl(judge, queries, *more)
 
         def asked(prompts: Any, query_id: list[str], **more: Any) -> list[float]:
             texts = [queries[one].text for one in query_id]
