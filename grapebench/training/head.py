@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import torch
 
-LOGITS = 2**25
-"""So many are computed at once: 128 MiB in float32."""
+LOGITS = 2**24
+"""So many are computed at once: 64 MiB in float32."""
 
 Entropy = Literal["none", "fixed", "learned"]
 """Whether entropies are computed, and whether they have a gradient."""

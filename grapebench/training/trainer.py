@@ -62,6 +62,9 @@ DEFAULTS = {
 """Ours where TRL's own is another; [trl] may change them. Without the bias correction the KL term is GRPO's own
 (Shao et al., DeepSeekMath, 2024, equation 4)."""
 
+REPORTS = ("mlflow", "swanlab", "tensorboard", "trackio", "wandb")
+"""Where [trl] report_to may send figures, each a package of this name."""
+
 
 def check(config: GrapeConfig, processes: int) -> None:
     """Raises UserError for settings that TRL does not know, or that cannot be shared out to so many processes."""
@@ -74,6 +77,7 @@ def check(config: GrapeConfig, processes: int) -> None:
             raise UserError(f"[trl] {name}: it is {FIXED[name]!r} here", fix="leave it out")
         if name not in known:
             raise unknown_name("setting of TRL", name, known)
+    _check_packages(config.trl)
     if config.batch % processes:
         raise UserError(
             f"a step asks {config.batch} queries, which {processes} processes cannot share evenly",
@@ -91,6 +95,18 @@ def scales_groups(config: GrapeConfig) -> bool:
     """Whether rewards are divided by their group's deviation, as in GRPO. Then the reward function does it, as TRL
     would count rollouts that break the rules of form in it."""
     return config.trl.get("scale_rewards", "group") in ("group", True)
+
+
+def _check_packages(trl: Mapping[str, Any]) -> None:
+    """Raises UserError where a setting of TRL's asks for a package that is not there: TRL itself says so late."""
+    if trl.get("use_vllm") and find_spec("vllm") is None:
+        raise missing_extra("vllm", "vllm")
+    told = trl.get("report_to") or ()
+    for name in [told] if isinstance(told, str) else told:
+        if name in REPORTS and find_spec(name) is None:
+            raise UserError(f"[trl] report_to: {name} is not installed", fix=f"pip install {name}")
+    if trl.get("use_liger_kernel") and find_spec("liger_kernel") is None:
+        raise UserError("[trl] use_liger_kernel: it is not installed", fix="pip install liger-kernel")
 
 
 def arguments(config: GrapeConfig, folder: Path, room: int, processes: int, bf16: bool) -> Any:

@@ -34,7 +34,8 @@ def test_what_is_logged_is_named_so() -> None:
         assert f'"{name}"' in source, name
 
 
-def test_vllms_server_is_passed_through(tmp_path: Path) -> None:
+def test_vllms_server_is_passed_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "find_spec", lambda name: name)
     values = {"use_vllm": True, "vllm_mode": "server", "vllm_server_base_url": "http://localhost:8000"}
     config = GrapeConfig(task="cirr", trl=values)
     trainer.check(config, 1)
@@ -58,13 +59,17 @@ def test_geometry(tmp_path: Path) -> None:
         ({"trl": {"loss_typ": "grpo"}}, 1, "unknown setting of TRL 'loss_typ'; did you mean 'loss_type'"),
         ({"trl": {"beta": 0.1}}, 1, r"\[trl\] beta: it has a name here; set beta"),
         ({"trl": {"num_iterations": 2}}, 1, r"\[trl\] num_iterations: it is 1 here; leave it out"),
+        ({"trl": {"use_vllm": True}}, 1, r"vllm is not installed; install it with: pip install 'grapebench\[vllm\]'"),
+        ({"trl": {"report_to": ["none", "wandb"]}}, 1, r"\[trl\] report_to: wandb is not installed"),
+        ({"trl": {"use_liger_kernel": True}}, 1, r"\[trl\] use_liger_kernel: it is not installed"),
         ({"batch": 9}, 2, "9 queries, which 2 processes cannot share evenly; set batch to a multiple of 2"),
         ({"micro_batch": 5}, 2, "micro_batch = 5 does not divide the 64 attempts of a process"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_loaded(
-    changes: dict[str, object], processes: int, said: str
+    changes: dict[str, object], processes: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(trainer, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=said):
         trainer.check(GrapeConfig(task="cirr", **changes), processes)  # type: ignore[arg-type]
 

@@ -33,6 +33,15 @@ class InOrder:
         return SequentialSampler(self.train_dataset if dataset is None else dataset)  # type: ignore[attr-defined]
 
 
+def within(fit: Fit, examples: int) -> Fit:
+    """The settings of a stage with a batch of no more than there is to learn from, at least one."""
+    if examples >= fit.batch:
+        return fit
+    # As many at once as fit evenly and were asked for at most: memory is not to grow.
+    at_once = max(size for size in range(1, (fit.micro_batch or examples) + 1) if examples % size == 0)
+    return fit.model_copy(update={"batch": examples, "micro_batch": None if fit.micro_batch is None else at_once})
+
+
 def arguments(fit: Fit, steps: int, seed: int, bf16: bool, work: Path) -> dict[str, Any]:
     """What `transformers.TrainingArguments` are told, of whatever kind."""
     size = fit.micro_batch or fit.batch

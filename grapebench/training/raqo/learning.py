@@ -16,7 +16,7 @@ from grapebench.training.order import order
 if TYPE_CHECKING:
     from grapebench.rewriters.models import Chat
     from grapebench.rewriters.prompted import Local
-    from grapebench.training.raqo.config import Fit, RaqoConfig, Stage
+    from grapebench.training.raqo.config import RaqoConfig, Stage
     from grapebench.training.raqo.examples import Example
 
 Told = Callable[[int, int], None]
@@ -53,12 +53,13 @@ def begin(config: RaqoConfig, rewriter: Local, start: Path | None, base: str) ->
 def learn(
     stage: Stage, config: RaqoConfig, chat: Chat, examples: Sequence[Example], folder: Path, base: str, told: Told
 ) -> None:
-    """Train the model of `chat` in `folder`, from the last checkpoint there where there is one."""
+    """Train the model of `chat` in `folder`, from the last checkpoint there where there is one. A step is of all
+    examples where these are fewer than the batch."""
     from grapebench.training.raqo import fitting
 
-    fit: Fit = getattr(config, stage)
+    fit = fitting.within(getattr(config, stage), len(examples))
     lengths = [len(one.prompt) + max(map(len, one.answers)) for one in examples]
-    steps = fit.epochs * (len(examples) // fit.batch) or 1
+    steps = fit.epochs * (len(examples) // fit.batch)
     rows = [examples[place] for place in order(lengths, steps, fit.batch, config.seed, stage).ravel()]
     keeper = fitting.Keeper(
         folder, config.save_every, f"raqo/{stage}/{config.seed}", fitting.saving(base, chat.tokenizer), told

@@ -11,6 +11,7 @@ import numpy as np
 
 from grapebench.errors import UserError, missing_extra
 from grapebench.records import Query, Task
+from grapebench.training.raqo import languages
 from grapebench.training.raqo.settings_data import Data
 
 Score = Callable[[Sequence[Query], Sequence[str]], list[float]]
@@ -43,7 +44,9 @@ def find(settings: Data, task: Task, queries: Sequence[Query]) -> Meaning | None
         raise UserError(
             f"nothing says what the images of {task.name} show", fix="--set data.meaning=sentences asks embeddings"
         )
-    return by_sentences(settings.sentence_model, settings.keep_sentences)
+    found = by_sentences(settings.sentence_model, settings.keep_sentences)
+    languages.check(settings.sentence_model, queries)
+    return found
 
 
 def by_facts(shown: Mapping[str, frozenset[Any]], least: float) -> Meaning:

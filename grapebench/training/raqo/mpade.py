@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from grapebench import files
 from grapebench.errors import UserError, missing_extra
 from grapebench.records import Query
 from grapebench.training import material as common
-from grapebench.training.raqo import perturb, sets, trials
+from grapebench.training.raqo import checks, perturb, sets, trials
 from grapebench.training.raqo.ambiguity import Search
 from grapebench.training.raqo.optimise import Captions, Optimisation, Prompting
 from grapebench.training.raqo.parts import Parts, captions, english, find, record, sees
@@ -110,10 +111,14 @@ def _build(parts: Parts, material: Material, told: Mapping[str, Any], folder: Pa
         _prompting(parts, material, part, report),
     )  # fmt: skip
     rounds = optimisation.run([query for query in queries if bounds.fails(raw[query.id])], folder, report)
+    outcomes = Counter(bounds.outcome(trial) for some in rounds for trial in some)
+    checks.drifting("rewrites that find their image", outcomes["drifts"], outcomes["kept"], parts.judge)
     plain = [query for query in queries if bounds.finds(raw[query.id]) and english(query)]
     perturbed = _perturbed(parts, plain, search, folder / PERTURBED, report)
 
     tried = sets.Tried(queries, raw, rounds, perturbed)
+    reasons = Counter(sets.rejection(trial, tried, bounds, settings) for trial in perturbed)
+    checks.drifting("rare wordings that the retriever knows less of", reasons["drifts"], reasons["kept"], parts.judge)
     solved = sets.solved(tried, bounds, settings)
     rows = sets.rows(tried, solved, bounds, settings, parts.seed)
     for name, some in rows.items():

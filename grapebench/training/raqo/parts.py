@@ -50,6 +50,13 @@ class Parts:
     def bounds(self) -> Bounds:
         return Bounds.of(self.settings, None if self.meaning is None else self.meaning.least)
 
+    @property
+    def judge(self) -> str:
+        """Which settings say what has left the matter."""
+        if self.meaning is None or "facts" in self.meaning.identity:
+            return f"data.keep_facts = {self.settings.keep_facts}"
+        return f"data.keep_sentences = {self.settings.keep_sentences} with {self.settings.sentence_model}"
+
 
 def find(config: RaqoConfig, material: Material) -> Parts:
     """Everything that the settings name, nothing heavy loaded."""

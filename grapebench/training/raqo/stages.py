@@ -23,7 +23,7 @@ from grapebench.errors import UserError
 from grapebench.files import sha256, sha256_file, sha256_json
 from grapebench.training import card, policy
 from grapebench.training.config import dump
-from grapebench.training.raqo import learning
+from grapebench.training.raqo import checks, learning
 from grapebench.training.raqo.config import STAGES, RaqoConfig
 from grapebench.training.raqo.material import lesson as lesson_of
 
@@ -55,12 +55,18 @@ def run(config: RaqoConfig, material: Material, folder: Path, parts: Sequence[st
     Raises UserError where the folder holds another training, and where a part is missing that one stands on.
     """
     with files.alone(folder, "training"):
+        wanted = [stage for stage in config.stages if stage in parts]
         _prepare(config, material, folder)
+        if wanted:
+            checks.ahead(config, material, folder, wanted)
+            _start(config, folder, wanted[0])
+            for stage in wanted:
+                if "data" not in parts and not learning.weights(folder / stage, config.full).is_dir():
+                    _rows(folder, stage)
         if "data" in parts:
             from grapebench.training.raqo.mpade import build
 
             build(config, material, folder / DATA, report)
-        wanted = [stage for stage in config.stages if stage in parts]
         if wanted:
             _stages(config, material, folder, wanted, report)
     return figures(folder)
@@ -97,14 +103,8 @@ def _stages(config: RaqoConfig, material: Material, folder: Path, wanted: Sequen
     from grapebench.training.trainer import quiet
     from grapebench.training.validation import Validation
 
-    _check_devices()
     lesson = lesson_of(material)
     rewriter, base = policy.local(lesson.rewriter), _base(material)
-    if "ccd" in wanted and not rewriter.detects and rewriter.settings.answer != "concepts":
-        raise UserError(
-            f"{lesson.rewriter.name} detects no concepts",
-            fix="start from a card with a prompt `detect`, or leave ccd out of the setting `stages`",
-        )
     _, val = lesson.parts(material.retriever, report)
     detections = _rows(folder, "ccd") if (folder / DATA / SETS["ccd"]).is_dir() else []
     taught = detections[:: max(1, len(detections) // TAUGHT)][:TAUGHT]
@@ -116,6 +116,7 @@ def _stages(config: RaqoConfig, material: Material, folder: Path, wanted: Sequen
             card.write_json(path, measure(validation, chat.model, taught))
 
     with quiet():
+        _check_examples(config, material, folder, wanted)
         validated(folder / START, lambda: learning.begin(config, rewriter, None, base))
         for stage in wanted:
             place, start = folder / stage, _start(config, folder, stage)
@@ -139,14 +140,9 @@ def _learn(
 
     lesson, place = lesson_of(material), folder / stage
     rewriter, base = policy.local(lesson.rewriter), _base(material)
-    done = learning.weights(place, config.full).is_dir()
-    if done and not (place / STAGE).is_file():
+    if _is_given(config, place):
         return
-    sets = {stage: _rows(folder, stage)}
-    if stage == "qre" and "ccd" in config.stages and config.qre.rehearsal:
-        count = round(config.qre.rehearsal * len(sets[stage]))
-        drawn = sorted(_rows(folder, "ccd"), key=lambda row: sha256(f"rehearsal {config.seed} {row['query_id']}"))
-        sets["ccd"] = drawn[:count]
+    sets = _sets(config, folder, stage)
     made_of = {
         "settings": getattr(config, stage).model_dump(mode="json"),
         "full": config.full,
@@ -157,12 +153,10 @@ def _learn(
         "start": None if start is None else _hash(start),
     }
     _check_same(place, made_of)
-    if done:
+    if learning.weights(place, config.full).is_dir():
         return
     chat = learning.begin(config, rewriter, start, base)
     found = {kind: examples(kind, rows, rewriter, chat, config.pro.candidates) for kind, rows in sets.items()}
-    if not found[stage].used:
-        raise UserError(f"there is nothing to learn from for {stage}", file=folder / DATA / SETS[stage])
     counts = {
         SETS[kind]: {"rows": len(sets[kind]), "examples": len(one.used), "left_out": one.left_out}
         for kind, one in found.items()
@@ -174,6 +168,45 @@ def _learn(
         stage, config, chat, used, place, base, lambda step, steps: report(f"training ({stage})", step, steps)
     )
     learning.keep(config, rewriter, chat, place, base)
+
+
+def _is_given(config: RaqoConfig, place: Path) -> bool:
+    """Whether a stage has weights that were not made here: they are taken as they are."""
+    return learning.weights(place, config.full).is_dir() and not (place / STAGE).is_file()
+
+
+def _sets(config: RaqoConfig, folder: Path, stage: Stage) -> dict[Stage, list[dict[str, Any]]]:
+    """The rows that a stage learns from, its own first."""
+    sets = {stage: _rows(folder, stage)}
+    if stage == "qre" and "ccd" in config.stages and config.qre.rehearsal:
+        count = round(config.qre.rehearsal * len(sets[stage]))
+        drawn = sorted(_rows(folder, "ccd"), key=lambda row: sha256(f"rehearsal {config.seed} {row['query_id']}"))
+        sets["ccd"] = drawn[:count]
+    return sets
+
+
+def _check_examples(config: RaqoConfig, material: Material, folder: Path, wanted: Sequence[Stage]) -> None:
+    """Raises UserError where one of the stages has nothing to learn from, before the first of them learns."""
+    from grapebench.training.raqo.examples import examples
+
+    places = [folder / stage for stage in wanted]
+    waiting = [
+        stage for stage, place in zip(wanted, places, strict=True) if not learning.weights(place, config.full).is_dir()
+    ]
+    if not waiting:
+        return
+    rewriter = policy.local(lesson_of(material).rewriter)
+    chat = learning.begin(config, rewriter, None, _base(material))
+    for stage in waiting:
+        found = {
+            kind: examples(kind, rows, rewriter, chat, config.pro.candidates)
+            for kind, rows in _sets(config, folder, stage).items()
+        }
+        own, used = found[stage], sum(len(one.used) for one in found.values())
+        rows = len(own.used) + sum(own.left_out.values())
+        checks.short(
+            stage, getattr(config, stage).batch, len(own.used) and used, rows, own.left_out, folder / DATA / SETS[stage]
+        )
 
 
 def _check_same(place: Path, made_of: dict[str, Any]) -> None:
@@ -227,15 +260,3 @@ def _base(material: Material) -> str:
     """The name of the model that training starts from."""
     engine: Any = policy.local(material.rewriter).engine
     return str(engine.settings.model) if engine.model.commit else material.rewriter.name
-
-
-def _check_devices() -> None:
-    from grapebench.training import launch
-
-    if launch.state({}).num_processes > 1:
-        raise UserError("a RAQO training is one process", fix="launch it without accelerate or torchrun")
-    import torch
-
-    if torch.cuda.device_count() > 1:
-        # transformers would share a batch out to all of them, and make it that many times as large.
-        raise UserError("a RAQO training is on one device", fix="choose one by CUDA_VISIBLE_DEVICES")
