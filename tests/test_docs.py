@@ -6,11 +6,11 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,9 +43,7 @@ def test_commands_of_the_page_succeed(page: Path, tmp_path: Path) -> None:
             if program == "#" or ("--data" in arguments and not annotations):
                 continue
             assert program == "grapebench", f"a block of commands in {page.name} holds something else: {line}"
-            done = subprocess.run(
-                [sys.executable, "-m", "grapebench", *arguments], cwd=tmp_path, capture_output=True, text=True
-            )
+            done = processes.run(arguments, tmp_path, tmp_path / "output")
             assert done.returncode == 0, f"{line}\n{done.stderr}"
             assert done.stdout, f"{line}\nprints nothing"
 
@@ -72,8 +70,8 @@ def test_settings_at_scale_are_known(tmp_path: Path) -> None:
     settings = read(tmp_path / "flickr.toml")
     vllm = fill(merged(settings | {"batch": 56}, read(tmp_path / "vllm.toml")))
     full = fill(settings | {"full": True, "micro_batch": 8, "trl": {"bf16": True}})
-    for config, processes in ((fill(settings), 8), (vllm, 7), (full, 8)):
-        trainer.check(config, processes)
+    for config, count in ((fill(settings), 8), (vllm, 7), (full, 8)):
+        trainer.check(config, count)
     assert trainer.arguments(vllm, tmp_path, 64, 7, False).vllm_mode == "server"
     RewriterCard.model_validate(read(tmp_path / "qwen3.toml"))
     for name in ("gpus.yaml", "zero2.yaml"):

@@ -1,17 +1,56 @@
-"""The results that are published with the package: all of them are true as far as their files tell."""
+"""The results that are published with the package: all of them are true as far as their files tell.
+
+Schema, place, name, hashes and texts are checked of every row. Counting everything once more is done for a part of
+them, another one with every commit, so that all have their turn; the part is printed. All of them:
+
+    GRAPEBENCH_VERIFY=all pytest tests/leaderboard/test_published.py
+
+and `GRAPEBENCH_VERIFY=3` repeats part 3.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from grapebench.leaderboard import results, store, verification
+from grapebench.leaderboard.verification import Findings, Verifier, layout
 
 FOLDERS = sorted(path.parent for path in store.published_dir().glob("*/*/*/*/*/result.json"))
 SAMPLE = {one.parts[-4]: one for name in ("identity", "grape") for one in FOLDERS if one.parts[-2] == name}
 """One of each task."""
+PARTS = 8
+VERIFY = "GRAPEBENCH_VERIFY"
+
+
+def commit_part() -> int:
+    """The part of the checked out commit: the same in every worker, another one for the next commit. 0 without git."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    return int(done.stdout, 16) % PARTS
+
+
+def chosen(wanted: str) -> list[Path]:
+    """The rows that `wanted` names: all, or every eighth from one on, which takes some of each large task."""
+    return FOLDERS if wanted == "all" else FOLDERS[int(wanted) :: PARTS]
+
+
+WANTED = os.environ.get(VERIFY) or str(commit_part())
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Iterator[Verifier]:
+    print(f"published rows: part {WANTED} of {PARTS}; to repeat it, set {VERIFY}={WANTED}")
+    with verification.opened([store.published_dir()]) as opened:
+        yield opened
 
 
 def test_the_schema_is_the_models_own() -> None:
@@ -31,17 +70,27 @@ def test_all_fit_the_schema() -> None:
         assert not validator.is_valid(broken | change)
 
 
+def test_all_lie_where_they_belong_with_the_files_they_name() -> None:
+    for folder in FOLDERS:
+        found = Findings(folder)
+        layout.check(found, [store.published_dir()])
+        assert found.problems == [] and found.result is not None, folder
+
+
+def test_each_row_is_in_one_part() -> None:
+    assert sorted(folder for part in range(PARTS) for folder in chosen(str(part))) == FOLDERS == chosen("all")
+    assert int(WANTED if WANTED != "all" else 0) in range(PARTS), f"{VERIFY} is 'all', or less than {PARTS}"
+
+
 @pytest.mark.slow
-def test_all_are_what_their_files_say() -> None:
-    with verification.opened([store.published_dir()]) as verifier:
-        for folder in FOLDERS:
-            found = verifier.verify(folder, search="never")
-            assert found.problems == [] and "data" in found.checked, folder
+@pytest.mark.parametrize("folder", chosen(WANTED), ids=lambda folder: "-".join(folder.parts[-4:]))
+def test_it_is_what_its_files_say(folder: Path, verifier: Verifier) -> None:
+    found = verifier.verify(folder, search="never")
+    assert found.problems == [] and "data" in found.checked, f"{folder}: set {VERIFY}={WANTED} to repeat it"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", SAMPLE.values(), ids=SAMPLE)
-def test_one_of_each_task_searched_again(folder: Path) -> None:
-    with verification.opened([store.published_dir()]) as verifier:
-        found = verifier.verify(folder)
+def test_one_of_each_task_searched_again(folder: Path, verifier: Verifier) -> None:
+    found = verifier.verify(folder)
     assert found.problems == [] and found.checked[-1].startswith("searched again"), folder

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from grapebench.errors import UserError
 from grapebench.records import Fusion, Query, Rewrite
+from grapebench.rewriters import store as module
 from grapebench.rewriters.store import RewriteStore, all_answers, query_key, rewrite_all
 from tests.rewriters.asked import QUERIES, Upper, loaded
 
@@ -116,15 +116,18 @@ def test_every_field_that_decides_is_in_the_key() -> None:
     assert query_key(loaded(Upper(), True), renamed, 0) != query_key(loaded(Upper(), True), base, 0)
 
 
-def test_the_time_an_answer_took_stays_with_it(store: RewriteStore) -> None:
+def test_the_time_an_answer_took_stays_with_it(store: RewriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+
     class Slow(Upper):
         def rewrite(self, queries: Sequence[Query]) -> Iterator[Rewrite]:
-            for rewrite in super().rewrite(queries):
-                time.sleep(0.01)
+            for seconds, rewrite in enumerate(super().rewrite(queries), 1):
+                now[0] += seconds
                 yield rewrite
 
     first = rewrite_all(loaded(Slow()), QUERIES[:3], store, 0)
-    assert all(0.01 <= rewrite.seconds < 1 for rewrite in first)
+    assert [rewrite.seconds for rewrite in first] == [3, 2, 1], "Upper answers from the last"
     again = rewrite_all(loaded(Slow()), QUERIES[:3], store, 0)
     assert [rewrite.seconds for rewrite in again] == [rewrite.seconds for rewrite in first]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from grapebench.training import checkpoint, journal
 from grapebench.training.config import dump, fill
 from grapebench.training.journal import Step, Stop
+from tests import processes
 
 Make = Callable[..., dict[str, Any]]
 pytestmark = pytest.mark.slow
@@ -29,8 +30,13 @@ def command(*more: str) -> list[str]:
     return ["train", "grape", "--data", "data", *more]
 
 
-def grapebench(*more: str) -> list[str]:
-    return [sys.executable, "-m", "grapebench", *command(*more)]
+def started(*more: str) -> BaseProcess:
+    return processes.start(command(*more), Path.cwd())
+
+
+def ended(process: BaseProcess) -> int | None:
+    process.join()
+    return process.exitcode
 
 
 def environment() -> dict[str, str]:
@@ -47,19 +53,18 @@ def adapter(folder: Path) -> bytes:
 @pytest.mark.parametrize("task", ["letters.toml", ["letters.toml", "others.toml"]], ids=["one", "several"])
 def test_killed_at_any_moment_and_resumed(letters: Path, settings: Make, task: str | list[str]) -> None:
     (letters / "config.toml").write_text(dump(fill(settings(task=task, steps=12, val_every=4, save_every=1))))
-    done = subprocess.run(grapebench("--config", "config.toml", "--out", "whole"), env=environment(), check=False)
-    assert done.returncode == 0
+    assert ended(started("--config", "config.toml", "--out", "whole")) == 0
     moment = random.Random(os.getpid())
-    process = subprocess.Popen(grapebench("--config", "config.toml", "--out", "cut"), env=environment())
+    process = started("--config", "config.toml", "--out", "cut")
     for _ in range(2):
         wanted = moment.randrange(0, 10)
-        while process.poll() is None and next(reversed(checkpoint.steps(letters / "cut")), -1) < wanted:
+        while process.is_alive() and next(reversed(checkpoint.steps(letters / "cut")), -1) < wanted:
             time.sleep(0.01)
         time.sleep(moment.random() * 0.2)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process = subprocess.Popen(grapebench("--out", "cut", "--resume"), env=environment())
-    assert process.wait() == 0
+        process.kill()
+        process.join()
+        process = started("--out", "cut", "--resume")
+    assert ended(process) == 0
     assert adapter(letters / "cut") == adapter(letters / "whole")
     last = checkpoint.path_of(letters / "cut", 12), checkpoint.path_of(letters / "whole", 12)
     for name in ("adapter_model.safetensors", "optimiser.safetensors"):
@@ -89,8 +94,7 @@ def test_two_processes(letters: Path, settings: Make) -> None:
     assert done.stdout.count("val R@10") == 1
     log = journal.read(letters / "two")
     assert [one.step for one in log if isinstance(one, Step)] == [1, 2, 3] and isinstance(log[-1], Stop)
-    done = subprocess.run(grapebench("--config", "config.toml", "--out", "one"), env=environment(), check=False)
-    assert done.returncode == 0
+    assert ended(started("--config", "config.toml", "--out", "one")) == 0
     # What is drawn depends on an attempt's place in the step, not on who draws: the first step is the same.
     firsts = [next(one for one in journal.read(letters / name) if isinstance(one, Step)) for name in ("two", "one")]
     for name in ("reward", "reward_std", "length", "entropy", "positive", "rank_first", "flat_groups"):

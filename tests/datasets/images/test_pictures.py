@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from grapebench.datasets.place import Place
 from grapebench.errors import UserError
 
 Writer = Callable[[Path, Mapping[str, bytes]], Path]
+CountCalls = Callable[[Callable[[], object]], Counter[str]]
 LONG_AGO = 1_600_000_000
 FILES = {f"images/val/{number}.jpg": bytes([number]) * (1 + 997 * number) for number in range(60)}
 WANTED = {f"id-{number}": f"images/val/{number}.jpg" for number in range(60)}
@@ -237,16 +239,30 @@ def test_the_entries_are_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert opened == [tmp_path]
 
 
-def test_thousands_of_remembered_files_take_a_moment(tmp_path: Path) -> None:
-    for number in range(3000):
-        put(tmp_path / f"{number}.png", str(number).encode())
-    wanted = {str(number): f"images/{number}.jpg" for number in range(3000)}
-    first = Pictures(tmp_path, wanted).sha256(list(wanted))
-    start = time.perf_counter()
-    source = Pictures(tmp_path, wanted)
-    assert source.missing(wanted) == []
-    assert source.sha256(list(wanted)) == first
-    assert time.perf_counter() - start < 0.5
+def test_remembered_files_are_not_read_and_cost_the_same_each(tmp_path: Path, count_calls: CountCalls) -> None:
+    def calls(count: int) -> Counter[str]:
+        """Of finding, and hashing again, so many images that are remembered."""
+        folder = tmp_path / str(count)
+        for number in range(count):
+            put(folder / f"{number}.png", str(number).encode())
+        wanted = {str(number): f"images/{number}.jpg" for number in range(count)}
+        told = [Pictures(folder, wanted).sha256(list(wanted))]
+
+        def again() -> None:
+            source = Pictures(folder, wanted)
+            assert source.missing(wanted) == []
+            told.append(source.sha256(list(wanted)))
+
+        found = count_calls(again)
+        assert told[0] == told[1]
+        return found
+
+    few, many = calls(100), calls(1000)
+    for name in ("Folder.read", "open"):
+        assert few[name] == many[name] == 0
+    assert few["Folder.stamp"] == 100 and many["Folder.stamp"] == 1000
+    assert many["connect"] == few["connect"] == 1
+    assert many.total() < 10.5 * few.total()
 
 
 def test_importing_stays_light() -> None:

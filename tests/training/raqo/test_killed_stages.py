@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import pytest
 from grapebench.training import checkpoint
 from grapebench.training.config import dump
 from grapebench.training.raqo import fitting, stages
+from tests import processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="SIGKILL")]
 
@@ -30,25 +29,25 @@ def test_killed_at_any_moment(recot: Path, configured: Callable[..., tuple[Any, 
         (recot / name).mkdir()
         stages._prepare(config, material, recot / name)
         shutil.copytree("sets", recot / name / "data")
-    root = str(Path(__file__).resolve().parents[3])
-    environment = os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
 
-    def started(out: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "grapebench", "train", "raqo", stage, "--data", "data", "--out", out]
-        return subprocess.Popen(command, env=environment)
+    def started(out: str) -> BaseProcess:
+        return processes.start(["train", "raqo", stage, "--data", "data", "--out", out], recot)
 
-    assert started("whole").wait() == 0
+    whole_process = started("whole")
+    whole_process.join()
+    assert whole_process.exitcode == 0
     moment = random.Random(os.getpid())
     process = started("cut")
     for _ in range(2):
         wanted = moment.randrange(1, 22)
-        while process.poll() is None and next(reversed(checkpoint.steps(recot / "cut" / stage)), -1) < wanted:
+        while process.is_alive() and next(reversed(checkpoint.steps(recot / "cut" / stage)), -1) < wanted:
             time.sleep(0.01)
         time.sleep(moment.random() * 0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         process = started("cut")
-    assert process.wait() == 0
+    process.join()
+    assert process.exitcode == 0
     cut, whole = (recot / name / stage for name in ("cut", "whole"))
     weights = "adapter/adapter_model.safetensors"
     assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
