@@ -54,7 +54,8 @@ def _against_references(asked: Sequence[Scored]) -> Table:
     from grapebench.leaderboard import against, store
     from grapebench.paths import results_dir
 
-    stores = [results_dir(), store.published_dir()]
+    own = [root for one in asked if (root := store.store_of(one.folder, one.result)) is not None]
+    stores = list(dict.fromkeys([*own, results_dir(), store.published_dir()]))
     table, problems = against.against_references({one.folder: one.result for one in asked}, stores)
     for problem in problems:
         print(f"warning: left out: {problem}", file=sys.stderr)

@@ -73,6 +73,16 @@ def folder_of(store: Path, suite: str, task: str, retriever: str, rewriter: str,
     return store.joinpath(*parts, identity)
 
 
+def store_of(folder: Path, result: Result) -> Path | None:
+    """The store that a result's folder lies in; None where it lies by itself."""
+    whole = folder.resolve()
+    if len(whole.parents) < 5:
+        return None
+    store = whole.parents[4]
+    names = (result.suite, result.task, result.retriever.name, result.rewriter.name, result.id)
+    return store if folder_of(store, *names) == whole else None
+
+
 def load(folder: Path, *, hashes: bool = False) -> Result:
     """Read one result; UserError, naming the file, where it is not whole.
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from grapebench.cli.main import main
-from grapebench.leaderboard import artifacts
+from grapebench.leaderboard import artifacts, store
 from grapebench.paths import results_dir
 
 Run = Callable[..., dict[str, Any]]
@@ -154,3 +154,21 @@ def test_the_best_without_a_language_model_stands_beside_what_is_compared(capsys
     assert main(["compare", "--task", "cirr", "llm", "grape"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "to raw to text-image-sum ‡ to llm" in text and "‡: the best without a language model" in text
+
+
+def test_the_fair_reference_is_sought_where_the_results_lie(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in the stores by default alone: else `raw` would bear the mark though a better row lies beside them."""
+    rewriters = ("identity", "image-only", "text-image-sum")
+    named = [word for name in rewriters for word in ("--rewriter", name)]
+    elsewhere = ["--limit", "60", "--json", "--out", str(tmp_path / "mine")]
+    assert main(["run", "--task", "cirr", *named, *elsewhere]) == 0
+    made = {one["rewriter"]: one for one in map(json.loads, capsys.readouterr().out.splitlines())}
+    folders = [
+        str(store.folder_of(tmp_path / "mine", "mini", "cirr", made[name]["retriever"], name, made[name]["id"]))
+        for name in ("identity", "image-only")
+    ]
+    assert main(["compare", *folders, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["references"]["rows"]
+    assert {one["rewriter"] for row in rows for one in row["to"] if one["without_language_model"]} == {"text-image-sum"}
