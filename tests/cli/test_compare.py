@@ -156,9 +156,7 @@ def test_the_best_without_a_language_model_stands_beside_what_is_compared(capsys
     assert "to raw to text-image-sum ‡ to llm" in text and "‡: the best without a language model" in text
 
 
-def test_the_fair_reference_is_sought_where_the_results_lie(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_fair_reference_is_sought_where_the_results_lie(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Not in the stores by default alone: else `raw` would bear the mark though a better row lies beside them."""
     rewriters = ("identity", "image-only", "text-image-sum")
     named = [word for name in rewriters for word in ("--rewriter", name)]
