@@ -95,7 +95,7 @@ def _adapter(config: RaqoConfig, material: Material) -> None:
     except Exception:  # a model that is made in a way of its own is told of where it is loaded
         return
     try:
-        get_peft_model(model, policy.lora_config(config.lora, ""))
+        get_peft_model(model, policy.lora_config(config.lora, str(engine.model.folder)))
     except ValueError as error:
         raise UserError(
             f"the adapter cannot be made: {' '.join(str(error).split())}", fix="set lora.targets"
