@@ -27,7 +27,7 @@ def grape(
     config: Annotated[Path | None, typer.Option(help="Settings in TOML; options stand instead of them.")] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as lora.r=8 or trl.loss_type=dr_grpo."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as lora.r=8 or loss=dr_grpo."),
     ] = None,
     suite: TrainSuite = None,
     retriever: TrainRetriever = None,
