@@ -24,7 +24,7 @@ def later():
 
 def ended(main: str) -> subprocess.CompletedProcess[str]:
     code = f"{BEGINNING}\n{main}\nmodule.main = main\nsys.exit(__main__.command())\n"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
 
 
 def test_what_was_to_be_done_at_exit_is_done_and_nothing_is_taken_apart() -> None:

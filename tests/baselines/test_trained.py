@@ -129,7 +129,7 @@ def test_what_chose_it_is_refused(method: str, tmp_path: Path) -> None:
 @methods
 @tasks
 def test_it_finds_what_the_frozen_model_does_not(method: str, task: str, tmp_path: Path) -> None:
-    options = ["--limit", "150", "--out", str(tmp_path), "--json"]
+    options = ["--limit", "60", "--out", str(tmp_path), "--json"]
     done = CliRunner().invoke(app, ["run", "--task", task, "--rewriter", "llm", "--rewriter", method, *options])
     assert done.exit_code == 0, done.output
     frozen, trained = (json.loads(line)["metrics"]["R@10"] for line in done.stdout.splitlines())

@@ -16,11 +16,11 @@ def test_val_recall_rises(tmp_path: Path) -> None:
     values = {
         "task": "flickr30k-cn",
         "reward": {"ranks": {"rank-log": 1.0}},
-        "steps": 12,
+        "steps": 6,
         "learning_rate": 3e-3,
-        "val_every": 12,
-        "save_every": 12,
-        "val_queries": 400,
+        "val_every": 6,
+        "save_every": 6,
+        "val_queries": 120,
         "headroom": 0,
     }
     ended = train(find(fill(values), None), tmp_path / "out", lambda *_: None)
