@@ -228,7 +228,8 @@ def test_a_reward_that_is_no_number_stops_before_anything_is_learnt(letters: Pat
     own.write_text(f"def odd(attempts):\n    return {returned}\n")
     with pytest.raises(UserError, match=rf"reward '{re.escape(str(own))}:odd' returned"):
         trained(settings(steps=2, val_every=2, reward={"ranks": {f"{own}:odd": 1.0}}), letters / "out")
-    assert [one.name for one in (letters / "out" / "checkpoints").iterdir()] == ["step-000000"], "nothing was learnt"
+    kept = {one.name for one in (letters / "out" / "checkpoints").glob("step-*")}
+    assert kept == {"step-000000"}, "nothing was learnt"
 
 
 def test_what_an_older_trainer_began_is_not_gone_on_with(letters: Path, settings: Make) -> None:
