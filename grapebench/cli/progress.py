@@ -110,7 +110,7 @@ class _Lines:
     def report(self, stage: str, done: int, total: int) -> None:
         with self.lock:
             self.stage = stage, total
-            self.paces.setdefault(stage, Pace(done)).add(time.monotonic(), done)
+            _add(self.paces, stage, done)
             self._say()
 
     def look(self) -> None:
@@ -147,11 +147,10 @@ class _Bars:
     def report(self, stage: str, done: int, total: int) -> None:
         with self.lock:
             shown = self._opened()
+            pace = _add(self.paces, stage, done)
             if stage not in self.rows:
-                self.paces[stage] = Pace(done)
-                self.rows[stage] = shown.add_task(f"{self.label}: {stage}", total=total, pace=self.paces[stage])
-            self.paces[stage].add(time.monotonic(), done)
-            shown.update(self.rows[stage], completed=done, total=total)
+                self.rows[stage] = shown.add_task(f"{self.label}: {stage}", total=total, pace=pace)
+            shown.update(self.rows[stage], completed=done, total=total, pace=pace)
             if _WAITING in self.rows:
                 shown.remove_task(self.rows.pop(_WAITING))
 
@@ -170,6 +169,14 @@ class _Bars:
             self.shown = _bars()
             self.shown.start()
         return self.shown
+
+
+def _add(paces: dict[str, Pace], stage: str, done: int) -> Pace:
+    """Take a report in; a stage of which less is done than before has begun anew, with other things."""
+    if stage not in paces or done < paces[stage].done:
+        paces[stage] = Pace(done)
+    paces[stage].add(time.monotonic(), done)
+    return paces[stage]
 
 
 def _bars() -> Progress:

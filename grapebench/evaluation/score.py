@@ -245,11 +245,11 @@ def _translate(run: Run, places: np.ndarray, names: tuple[str, ...], index: dict
         more = f", nor are {strangers - 1:,} others" if strangers > 1 else ""
         what = f"{names[places[row]]!r} is no {noun}{more}"
         raise UserError(what, file=run.path, line=row + 1, fix="is the run of another task, split or protocol?")
-    for place, count in zip(*np.unique(table[table >= 0], return_counts=True), strict=True):
-        if count > 1:
-            one, other, *_ = [name for name, where in zip(names, table, strict=True) if where == place]
-            what = f"{one!r} and {other!r} are both the {noun} {next(key for key in index if index[key] == place)!r}"
-            raise UserError(what, file=run.path)
+    known, counts = np.unique(table[table >= 0], return_counts=True)
+    for place in known[counts > 1]:
+        one, other, *_ = [name for name, where in zip(names, table, strict=True) if where == place]
+        what = f"{one!r} and {other!r} are both the {noun} {next(key for key in index if index[key] == place)!r}"
+        raise UserError(what, file=run.path)
     return found
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from grapebench import catalog, registry
+from grapebench import catalog
 from grapebench.leaderboard.board import Row, main_figure
-from grapebench.leaderboard.results import RewriterRecord
 
 
 def named() -> frozenset[str]:
@@ -17,22 +16,6 @@ def named() -> frozenset[str]:
     return frozenset(name for name in catalog.rewriter_names() if catalog.rewriter_card(name).card.reference)
 
 
-def uses_language_model(rewriter: RewriterRecord) -> bool | None:
-    """Whether a generative model wrote any of what was searched, or a caption that it was made from; None: not known.
-
-    Of a result from before that was recorded, its mechanism says it where that is grapebench's own; of any other, a
-    model or a captioner that it names.
-    """
-    if rewriter.language_model is not None:
-        return rewriter.language_model
-    if "model" in rewriter.description or rewriter.captioner is not None:
-        return True
-    if rewriter.mechanism not in registry.BUILTIN["rewriters"]:
-        return None
-    told: bool = registry.resolve("rewriters", rewriter.mechanism).language_model
-    return told
-
-
 def without_language_model(rows: Iterable[Row]) -> Row | None:
     """The best by the main figure of the rows without a language model; None where none is better than the raw text.
 
@@ -40,7 +23,7 @@ def without_language_model(rows: Iterable[Row]) -> Row | None:
     """
     found = None
     for row in rows:
-        if uses_language_model(row.results[0].rewriter) is not False:
+        if row.results[0].rewriter.language_model is not False:  # not known is not without
             continue
         main = main_figure(row.results[0].protocol)
         value, raw = row.figures[main].value, row.results[0].metrics_before.get(main, 0.0)

@@ -64,7 +64,7 @@ class RewriterRecord(Part):
     """It looks at the answer: shown apart, never ranked."""
     language_model: bool | None = None
     """Whether a generative model wrote any of what was searched, or a caption that it was made from; null where that
-    is not known, and in results from before this was recorded: see `references.uses_language_model`."""
+    is not known."""
     captioner: str | None = None
     """What put the reference images of composed queries into words; null where nothing did."""
     description: dict[str, Any] = {}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from grapebench.rewriters import announcing, output, speaking
+from grapebench.rewriters import announcing, output, speaking, turns, wrappings
 
 VERSION = 2
 """Part of the fingerprint of every rewriter that detects; raised when any detection is read differently."""
@@ -38,7 +38,7 @@ def normal(concepts: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for text in concepts:
         for item in map(_clean, _BETWEEN.split(_settled(text)[0])):
-            if _is_word(item) and not _NONE.match(item) and not output.refuses(item):
+            if _is_word(item) and not _NONE.match(item) and not speaking.said_instead(item):
                 found.setdefault(item.casefold(), item)
     return tuple(found.values())
 
@@ -110,7 +110,7 @@ def _settled(text: str) -> tuple[str, bool]:
     """What is said outside of thinking, without bold type, and whether it breaks off in the midst of thinking."""
     unfinished = False
     while True:
-        shorter, broken = output.without_thinking(text.replace("**", ""))
+        shorter, broken = turns.without_thinking(text.replace("**", ""))
         unfinished |= broken
         if shorter == text:
             return text, unfinished
@@ -121,7 +121,11 @@ def _listed(text: str) -> list[str]:
     """The lines that hold the concepts: the first that holds anything, or all with list marks if that has one."""
     lines = [line.strip() for line in _GOES_ON.sub(r"\1 ", text).splitlines()]
     lines = [line for line in lines if not line.startswith("```") and _is_word(_clean(line))]
-    return [line for line in lines if output.MARK.match(line)] if lines and output.MARK.match(lines[0]) else lines[:1]
+    return (
+        [line for line in lines if wrappings.MARK.match(line)]
+        if lines and wrappings.MARK.match(lines[0])
+        else lines[:1]
+    )
 
 
 def _clean(text: str) -> str:
@@ -134,7 +138,7 @@ def _clean(text: str) -> str:
 
 def _opened(line: str) -> str:
     """A line without what may stand before its label."""
-    return output.MARK.sub("", line.strip()).lstrip(_EDGES)  # a mark first: its digit is no edge
+    return wrappings.MARK.sub("", line.strip()).lstrip(_EDGES)  # a mark first: its digit is no edge
 
 
 def _is_word(text: str) -> bool:

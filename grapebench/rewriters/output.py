@@ -26,7 +26,6 @@ from typing import Any
 from grapebench.records import Query, Rewrite
 from grapebench.rewriters import announcing, echo, speaking, turns, wrappings
 from grapebench.rewriters.echo import Instructions
-from grapebench.rewriters.wrappings import MARK as MARK
 
 VERSION = 2
 """Part of every fingerprint; raised when the contract reads any output differently."""
@@ -124,11 +123,6 @@ def parse_json(raw: str, several: bool = False, instructions: Instructions = ())
     return (tuple(kept), None) if kept else ((), reasons[-1])
 
 
-def refuses(line: str) -> bool:
-    """Whether a line refuses, asks back or thinks aloud."""
-    return speaking.said_instead(line) is not None
-
-
 def missing(query: Query) -> Rewrite:
     """What stands for the rewrite that a rewriter never gave."""
     return Rewrite(query.id, texts=(query.text,), fallback="missing")
@@ -156,11 +150,6 @@ def tally(rewrites: Iterable[Rewrite]) -> dict[str, dict[str, int]]:
         "cut": {"prompt": cut["prompt"], "output": cut["output"]},
         "undetected": dict(undetected),
     }
-
-
-def without_thinking(text: str) -> tuple[str, bool]:
-    """What is said outside of thinking, and whether it breaks off in the midst of thinking."""
-    return turns.without_thinking(text)
 
 
 def _unwrap(text: str, instructions: Instructions) -> tuple[str, str | None]:

@@ -62,6 +62,8 @@ def train(material: Material, folder: Path, report: Report) -> Trained:
     launch.check(material.config.trl)
     state = launch.state(material.config.trl)
     trainer.check(material.config, state.num_processes)
+    if not material.config.full:
+        policy.check_adapter(material.lessons[0].rewriter, material.config.lora)
     if state.num_processes > 1 and state.is_main_process:
         print(f"{state.num_processes} processes share each step", file=sys.stderr)
     if state.is_main_process:

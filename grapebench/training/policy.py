@@ -130,6 +130,31 @@ def lora_config(lora: Lora, base: str) -> Any:
     )
 
 
+def check_adapter(rewriter: LoadedRewriter, lora: Lora) -> None:
+    """Raises UserError where the model has no layers of the names that the adapter is to be on; no weights are read."""
+    import warnings
+
+    import torch
+    from peft import get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    engine: Any = local(rewriter).engine
+    folder = engine.model.folder
+    with models.quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what libraries say of themselves is said again where the model is loaded
+        try:
+            told = AutoConfig.from_pretrained(folder)
+            with torch.device("meta"):
+                model = AutoModelForCausalLM.from_config(told)
+        except Exception:  # a model that is made in a way of its own is told of where it is loaded
+            return
+        try:
+            get_peft_model(model, lora_config(lora, str(folder)))
+        except ValueError as error:
+            what = f"the adapter cannot be made: {' '.join(str(error).split())}"
+            raise UserError(what, fix="set lora.targets") from error
+
+
 def save(model: Any, state: dict[str, torch.Tensor], folder: Path, base: str, tokenizer: Any) -> None:
     """Write what was trained into a folder that is there: adapter and its configuration, or model and tokeniser.
 

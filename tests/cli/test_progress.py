@@ -155,3 +155,16 @@ def test_the_time_left_is_that_of_whole_batches(batch: int, seconds: int, wait: 
             assert left is None
         else:
             assert left == pytest.approx(max((whole - number - 2) * seconds, 0))
+
+
+def test_a_stage_that_begins_anew_is_counted_from_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Captions of one split after those of another: `6,000/100` would be neither's."""
+    clock = Clock(monkeypatch)
+    with progress.staged("multi · llm") as report:
+        report("captioning", 6_000, 6_000)
+        report("captioning", 0, 100)
+        clock.now += progress.EVERY
+        report("captioning", 40, 100)
+    assert capsys.readouterr().err == "multi · llm: captioning 40/100\n"

@@ -1,34 +1,7 @@
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
 from grapebench import catalog, registry
 from grapebench.leaderboard import references, store
-from grapebench.leaderboard.results import RewriterRecord
-
-
-def record(mechanism: str, **more: Any) -> RewriterRecord:
-    return RewriterRecord(name="one", title="One", mechanism=mechanism, fingerprint="f", **more)
-
-
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        (record("lm", language_model=False), False),
-        (record("identity", language_model=True), True),
-        (record("lm", description={"model": {"name": "a model"}}), True),
-        (record("Mine", description={"model": {"name": "a model"}}), True),
-        (record("identity", captioner="blip2"), True),
-        (record("identity"), False),
-        (record("lm"), True),
-        (record("prf", description={"settings": {"k": 5}}), False),
-        (record("Mine"), None),
-    ],
-)
-def test_what_is_recorded_comes_first_then_what_an_older_result_names(told: RewriterRecord, expected: bool) -> None:
-    assert references.uses_language_model(told) is expected
 
 
 def test_every_mechanism_says_whether_it_uses_a_language_model() -> None:
@@ -47,7 +20,7 @@ def test_published_results_are_told_apart_as_their_mechanisms_say() -> None:
     seen = set()
     for one in found:
         asked = one.result.cost.prompt_tokens > 0
-        assert references.uses_language_model(one.result.rewriter) is asked, one.folder
+        assert one.result.rewriter.language_model is asked, one.folder
         seen.add(asked)
     assert seen == {True, False}
 

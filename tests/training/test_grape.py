@@ -232,6 +232,12 @@ def test_a_reward_that_is_no_number_stops_before_anything_is_learnt(letters: Pat
     assert kept == {"step-000000"}, "nothing was learnt"
 
 
+def test_an_adapter_on_no_layer_is_refused_before_anything_is_made(letters: Path, settings: Make) -> None:
+    with pytest.raises(UserError, match=r"the adapter cannot be made: .*nowhere.*; set lora\.targets"):
+        trained(settings(lora={"targets": ["nowhere"]}), letters / "out")
+    assert not (letters / "out").exists()
+
+
 def test_what_an_older_trainer_began_is_not_gone_on_with(letters: Path, settings: Make) -> None:
     trained(settings(steps=1, val_every=1), letters / "out")
     data = letters / "out" / "data.json"

@@ -25,9 +25,6 @@ from grapebench.leaderboard.verification.findings import Findings, compare, some
 from grapebench.leaderboard.verification.tables import BEFORE, Tables
 from grapebench.records import Query, Rewrite
 
-_UNCOUNTED = 2
-"""Up to this version of the layout, results may come from before `cut` and `partial` were counted."""
-
 FILES = "the files beside it"
 _FIGURES = ("metrics", "metrics_before", "intervals", "deltas")
 
@@ -168,10 +165,7 @@ def _tallies(found: Findings, result: Result, rewrites: Sequence[Rewrite]) -> No
     due = beside.tallies(rewrites)
     where = f"the lines of {results.REWRITES_FILE}"
     for name in ("fallbacks", "undetected", "cut", "partial"):
-        if name in result.model_fields_set or result.schema_version > _UNCOUNTED or name not in ("cut", "partial"):
-            compare(found, name, _of_queries(getattr(result, name)), due[name], where)
-        elif due[name]:
-            found.unchecked.append(f"{name}: the version that made the result did not count it")
+        compare(found, name, _of_queries(getattr(result, name)), due[name], where)
     said = _of_queries(result.unanswered)
     if result.uncaptioned or said != result.unanswered or _of_queries(result.cut) != result.cut:
         found.unchecked.append("captions that never came, could not be used or were cut off")

@@ -50,7 +50,7 @@ def ahead(config: RaqoConfig, material: Material, folder: Path, wanted: Sequence
         if stage != "ccd" and batch > queries:  # detection learns from more rows than there are queries
             warn(f"{stage}.batch is {batch}, and the data are made of {queries:,} queries: a step will have fewer")
     if not config.full:
-        _adapter(config, material)
+        policy.check_adapter(material.rewriter, config.lora)
     else:
         _room(config, material, folder)
 
@@ -79,27 +79,6 @@ def drifting(what: str, dropped: int, kept: int, settings: str) -> None:
 
 def warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
-
-
-def _adapter(config: RaqoConfig, material: Material) -> None:
-    """Raises UserError where the model has no layers of the names that the adapter is to be on; no weights are read."""
-    import torch
-    from peft import get_peft_model
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    engine: Any = policy.local(material.rewriter).engine
-    try:
-        told = AutoConfig.from_pretrained(engine.model.folder)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(told)
-    except Exception:  # a model that is made in a way of its own is told of where it is loaded
-        return
-    try:
-        get_peft_model(model, policy.lora_config(config.lora, str(engine.model.folder)))
-    except ValueError as error:
-        raise UserError(
-            f"the adapter cannot be made: {' '.join(str(error).split())}", fix="set lora.targets"
-        ) from error
 
 
 def _room(config: RaqoConfig, material: Material, folder: Path) -> None:
